@@ -1,0 +1,4 @@
+//! Crossfade moves the traffic of stateless workloads from one Kubernetes cluster to another.
+
+pub mod cluster;
+pub mod policy;

@@ -1,0 +1,2 @@
+//! The crossfade program.
+fn main() {}

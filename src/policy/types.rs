@@ -1,0 +1,269 @@
+//! What an operator wrote, after it was checked. PURE.
+//!
+//! Values of these types are valid by construction of `validate`; nothing downstream checks them again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use super::weight::Weight;
+
+/// A DNS-1123 name of something a user named: a migration, a policy, a plane, a metric, a namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Name(String);
+
+impl Name {
+    /// The name, or `None` unless it is 1–63 lower-case letters, digits and inner dashes.
+    pub fn new(text: impl Into<String>) -> Option<Self> {
+        let text = text.into();
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let edges = !text.starts_with('-') && !text.ends_with('-');
+        let valid = (1..=63).contains(&text.len()) && edges && text.bytes().all(inner);
+        valid.then_some(Self(text))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// The unit that moves together: workloads, the planes that carry their traffic, a policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Migration {
+    /// Name of the migration.
+    pub name: Name,
+    /// Namespace the migration belongs to.
+    pub namespace: Name,
+    /// The cluster traffic comes from.
+    pub source: ClusterRef,
+    /// The cluster traffic goes to.
+    pub target: ClusterRef,
+    /// What is mirrored.
+    pub workloads: Workloads,
+    /// What splits the traffic; at least one.
+    pub planes: Vec<PlaneSpec>,
+    /// Name of the policy that says how carefully.
+    pub policy: Name,
+    /// What commit does to the workloads left behind on the source.
+    pub on_commit: OnCommit,
+}
+
+/// A cluster, by the context of a kubeconfig.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterRef {
+    /// kubeconfig context.
+    pub context: String,
+}
+
+/// Which objects of the source belong to the migration, and how they change on the way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Workloads {
+    /// Namespaces searched; at least one. Secrets are read nowhere else.
+    pub namespaces: Vec<Name>,
+    /// Labels an object must carry. What such objects refer to comes along without carrying them.
+    pub selector: LabelSelector,
+    /// Cluster-given fields that are kept instead of scrubbed.
+    pub keep: BTreeSet<Keep>,
+    /// Patches applied after conversion, in order.
+    pub transforms: Vec<Transform>,
+}
+
+/// A label selector; all requirements must hold, and an empty one selects everything.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LabelSelector {
+    /// Labels that must have exactly these values.
+    pub match_labels: BTreeMap<String, String>,
+}
+
+/// A field that the source's cluster chose and that is normally scrubbed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Keep {
+    /// `spec.ports[].nodePort` and `spec.healthCheckNodePort` of Services.
+    NodePort,
+}
+
+/// RFC 6902 operations on the objects that match.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transform {
+    /// Kind an object must have.
+    pub kind: String,
+    /// Name an object must have, where one is given.
+    pub name: Option<String>,
+    /// The operations, in order.
+    pub patch: json_patch::Patch,
+}
+
+/// What commit does to the source's workloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnCommit {
+    /// They stay as they are, idle.
+    #[default]
+    Retain,
+    /// They are drained and scaled to zero.
+    ScaleToZero,
+}
+
+/// One plane: anything that splits traffic between source and target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlaneSpec {
+    /// Name, unique in the migration.
+    pub name: Name,
+    /// How it is driven.
+    pub driver: DriverSpec,
+}
+
+/// How a plane is driven: one line per driver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DriverSpec {
+    /// HAProxy's Runtime API.
+    Haproxy(HaproxySpec),
+    /// Handed over by the program that embeds the engine; cannot be written in a file.
+    InProcess,
+}
+
+/// A backend of a running HAProxy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HaproxySpec {
+    /// Where its Runtime API listens.
+    pub address: HaproxyAddress,
+    /// Name of the backend.
+    pub backend: String,
+    /// Servers of the backend that lead to the source; at least one.
+    pub source: Vec<String>,
+    /// Servers of the backend that lead to the target; at least one, none of them in `source`.
+    pub target: Vec<String>,
+}
+
+/// Where HAProxy's Runtime API listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HaproxyAddress {
+    /// A unix socket, written `unix:/path`.
+    Unix(PathBuf),
+    /// A TCP address, written `tcp:host:port`.
+    Tcp(String),
+}
+
+/// How carefully traffic moves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShiftPolicy {
+    /// Name of the policy.
+    pub name: Name,
+    /// The steps, in order; at least one, the last weight is 100 %.
+    pub steps: Vec<Step>,
+    /// Time at 100 % before commit is accepted.
+    pub soak: SignedDuration,
+    /// How each step is judged.
+    pub analysis: Analysis,
+    /// How the origin is restored.
+    pub rollback: Rollback,
+    /// How long the mirror may take until every workload is ready on the target.
+    pub mirror_deadline: SignedDuration,
+}
+
+/// One step of a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Step {
+    /// Bring every plane to this weight and judge it there.
+    SetWeight(Weight),
+    /// Wait this long, or until `resume` where no time is given.
+    Pause(Option<SignedDuration>),
+    /// Wait until a person approves.
+    Approval,
+}
+
+/// How each step is judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Analysis {
+    /// Time between two looks.
+    pub interval: SignedDuration,
+    /// How far each look reaches back; a step is judged only once it has lasted this long.
+    pub window: SignedDuration,
+    /// Where PromQL queries go.
+    pub prometheus: Option<PrometheusSpec>,
+    /// What is measured.
+    pub metrics: Vec<MetricSpec>,
+    /// How the measured share is compared with the weight.
+    pub share: ShareSpec,
+}
+
+/// A Prometheus-compatible server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrometheusSpec {
+    /// Base URL, without `/api/v1`.
+    pub address: String,
+}
+
+/// One measured quantity and its limit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricSpec {
+    /// Name, unique in the policy.
+    pub name: Name,
+    /// Where its numbers come from.
+    pub source: MetricSource,
+    /// Highest accepted fraction of bad requests, `0.0..=1.0`.
+    pub max: f64,
+    /// Whether the source's own fraction excuses the target's.
+    pub baseline: Option<Baseline>,
+    /// Fewest requests in the window that count as evidence.
+    pub min_samples: u64,
+}
+
+/// Where a metric's numbers come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MetricSource {
+    /// Two PromQL queries that count bad and all requests of one cluster.
+    ErrorRate {
+        /// Counts bad requests.
+        errors: String,
+        /// Counts all requests.
+        total: String,
+    },
+    /// The plane's own counters of failed and all requests.
+    PlaneErrors {
+        /// The plane that counts.
+        plane: Name,
+    },
+}
+
+/// What a metric is compared with besides its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Baseline {
+    /// The source, serving the same users at the same moment.
+    Source,
+}
+
+/// How the measured share is compared with the weight.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShareSpec {
+    /// Query that counts all requests of one cluster; without one, the first metric's total, then the planes' counters.
+    pub total: Option<String>,
+    /// Accepted distance between the measured share and the weight, in basis points.
+    pub tolerance: Weight,
+    /// Fewest requests, of both sides together, that count as evidence.
+    pub min_samples: u64,
+}
+
+/// How the origin is restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollback {
+    /// How long a rollback may take before it asks for a human.
+    pub deadline: SignedDuration,
+}
