@@ -1,8 +1,9 @@
-//! The lab's workload: `app serve` in the container, `app pause` in the pod's sandbox.
+//! The lab's workload: `app serve` in the container, `app wait` in its hook, `app pause` in the pod's sandbox.
 
 use clap::Parser;
-use crossfade_lab_app::{serve, signals};
+use crossfade_lab_app::{duration, serve, signals};
 use std::process::ExitCode;
+use std::time::Duration;
 
 #[derive(Parser)]
 #[command(version, about = "The lab's workload")]
@@ -11,6 +12,12 @@ enum Command {
     Serve(Box<serve::Options>),
     /// Do nothing until told to end, in the container that only holds a pod's namespaces open.
     Pause,
+    /// Wait that long and end: the pod's hook before it is told to end, in an image without a `sleep`.
+    Wait {
+        /// How long.
+        #[arg(value_parser = duration::parse)]
+        time: Duration,
+    },
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,6 +25,10 @@ async fn main() -> ExitCode {
     let outcome = match Command::parse() {
         Command::Serve(options) => serve::run(*options).await,
         Command::Pause => signals::told_to_end().await,
+        Command::Wait { time } => {
+            tokio::time::sleep(time).await;
+            Ok(())
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
