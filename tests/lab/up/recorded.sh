@@ -3,7 +3,7 @@
 # keeps both. No moment exists in which the program runs and is not on record.
 set -euo pipefail
 
-# shellcheck source=tests/lab/up/process.sh
+# shellcheck disable=SC1091
 . "$(dirname "${BASH_SOURCE[0]}")/process.sh"
 record=$1
 shift

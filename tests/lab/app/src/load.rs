@@ -56,8 +56,7 @@ async fn send(
     let slots = Arc::new(Semaphore::new(options.connections as usize));
     let mut ended = std::pin::pin!(ended);
     for number in 0..options.requests.unwrap_or(u64::MAX) {
-        let due = Duration::from_nanos(1_000_000_000 / u64::from(options.rate))
-            .saturating_mul(u32::try_from(number).unwrap_or(u32::MAX));
+        let due = Duration::from_nanos(number.saturating_mul(1_000_000_000) / u64::from(options.rate));
         if options.duration.is_some_and(|duration| due >= duration) {
             break;
         }
