@@ -10,22 +10,22 @@ declare -A PACKAGE_OF=(
 )
 
 install_packages() {
-  local program missing=()
+  local program packages=() missing=()
   for program in "${!PACKAGE_OF[@]}"; do
-    command -v "$program" >/dev/null || missing+=("${PACKAGE_OF[$program]}")
+    command -v "$program" >/dev/null || missing+=("$program") packages+=("${PACKAGE_OF[$program]}")
   done
   if ((${#missing[@]} == 0)); then
     say "packages: all here"
     return
   fi
-  [[ $(id -u) == 0 ]] || die "missing packages need root to install: ${missing[*]}"
-  say "packages: installing ${missing[*]}"
+  [[ $(id -u) == 0 ]] || die "missing packages need root to install: ${packages[*]}"
+  say "packages: installing ${packages[*]}"
   logged "$LAB_CACHE/logs/apt-update.log" apt-get update
   without_starting_services \
     logged "$LAB_CACHE/logs/apt-install.log" \
-    env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "${missing[@]}"
-  for program in haproxy prometheus etcd containerd; do
-    [[ " ${missing[*]} " != *" ${PACKAGE_OF[$program]} "* ]] || keep_disabled "$program"
+    env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "${packages[@]}"
+  for program in "${missing[@]}"; do
+    keep_disabled "$program"
   done
 }
 
@@ -45,7 +45,7 @@ without_starting_services() {
   )
 }
 
-# Nor shall they start with the machine's next boot.
+# Nor shall they start with the machine's next boot; such a service bears its program's name.
 keep_disabled() {
   command -v systemctl >/dev/null || return 0
   systemctl disable "$1.service" >/dev/null 2>&1 || true

@@ -49,7 +49,9 @@ stop() {
   local part=$1 patience=${2:-10} signal=TERM deadline pid
   if pid=$(recorded "$part"); then
     deadline=$(($(date +%s) + patience))
-    while kill "-$signal" -- "-$pid" 2>/dev/null; do
+    # A zombie has ended; when it is taken away is its parent's affair.
+    while pgrep --pgroup "$pid" --runstates D,R,S,T,t >/dev/null; do
+      kill "-$signal" -- "-$pid" 2>/dev/null || true
       (($(date +%s) < deadline)) || signal=KILL
       read -rt 0.1 <> <(:) || true
     done
