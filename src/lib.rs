@@ -4,6 +4,7 @@ pub mod act;
 pub mod analysis;
 pub mod cli;
 pub mod cluster;
+pub mod convert;
 pub mod drive;
 pub mod gate;
 pub mod migration;

@@ -16,9 +16,9 @@ use self::counters::History;
 use crate::act::executor::Planes;
 use crate::analysis::prometheus::Prometheus;
 use crate::analysis::template::{self, Values};
-use crate::cluster::{self, ClusterError, Desired, Link, MirrorPlan, ObjectRef, ObjectState};
+use crate::cluster::{self, ClusterError, Desired, Link, MirrorPlan, ObjectRef, ObjectState, Replicas};
 use crate::migration::snapshot::{
-    MetricSample, MirrorView, MirroredObject, Observed, PlaneView, Replicas, SidePair, SideSample, Snapshot, chain,
+    MetricSample, MirrorView, MirroredObject, Observed, PlaneView, SidePair, SideSample, Snapshot, chain,
 };
 use crate::migration::{Command, Outcome, State};
 use crate::policy::{Assignment, MetricSource, MetricSpec, Name, Step};
@@ -32,7 +32,7 @@ pub struct Observer {
     history: History,
 }
 
-/// A snapshot, and the bodies behind its digests.
+/// A snapshot, and what each mirrored object shall be.
 pub struct Look {
     /// What was seen.
     pub snapshot: Snapshot,
@@ -182,7 +182,7 @@ async fn look_at_clusters(scene: Scene<'_>, assignment: &Assignment) -> Clusters
     let selection = &assignment.migration.workloads;
     let plan = async {
         let (source, target) = tokio::try_join!(scene.source.get(), scene.target.get())?;
-        let inventory = cluster::inventory(source, selection).await?;
+        let inventory = cluster::inventory(source, target.served(), selection).await?;
         Ok((cluster::mirror(&inventory, target.served(), selection), source, target))
     };
     let (plan, source, target) = match in_time(plan).await {
@@ -205,7 +205,7 @@ async fn look_at_clusters(scene: Scene<'_>, assignment: &Assignment) -> Clusters
     );
     let known = |result: Result<_, String>| result.map_or_else(Observed::Unknown, Observed::Known);
     let mirror = states.map_or_else(Observed::Unknown, |states| Observed::Known(mirror_view(&plan, &states)));
-    let desired = plan.objects.into_iter().map(|desired| (desired.object.clone(), desired)).collect();
+    let desired = plan.objects.into_iter().map(|desired| (desired.object().clone(), desired)).collect();
     Clusters { mirror, desired, source: known(source), target: known(target) }
 }
 
@@ -218,11 +218,10 @@ async fn in_time<T>(look: impl Future<Output = Result<T, ClusterError>>) -> Resu
 
 fn mirror_view(plan: &MirrorPlan, states: &BTreeMap<ObjectRef, ObjectState>) -> MirrorView {
     let objects = plan.objects.iter().map(|desired| MirroredObject {
-        object: desired.object.clone(),
-        digest: desired.digest.clone(),
-        in_sync: states.get(&desired.object) == Some(&ObjectState::InSync),
+        object: desired.object().clone(),
+        in_sync: states.get(desired.object()) == Some(&ObjectState::InSync),
     });
-    MirrorView { objects: objects.collect(), problems: plan.problems.iter().map(ToString::to_string).collect() }
+    MirrorView { objects: objects.collect(), problems: plan.blockers().map(ToString::to_string).collect() }
 }
 
 /// Every weight of the policy that a plane cannot represent.

@@ -23,9 +23,9 @@ pub enum ActError {
     /// Nobody drives a plane of this name.
     #[error("no plane is called {0}")]
     NoPlane(Name),
-    /// The object changed between deciding and acting; the next pass decides anew.
-    #[error("{0} has changed since it was looked at")]
-    Outdated(ObjectRef),
+    /// The last look brought no body for the object; the next pass decides anew.
+    #[error("{0} was not looked at")]
+    NoBody(ObjectRef),
     /// The intent could not be recorded, so nothing was done.
     #[error("nothing was done, because it could not be recorded")]
     Unrecorded(#[from] StoreError),
@@ -40,7 +40,7 @@ pub struct Reach<'a> {
     pub target: &'a Link,
     /// The planes.
     pub planes: &'a Planes,
-    /// The bodies behind the digests of the last snapshot.
+    /// What each mirrored object shall be, as of the last look.
     pub desired: &'a BTreeMap<ObjectRef, Desired>,
 }
 
@@ -48,9 +48,8 @@ impl Reach<'_> {
     /// Carries out one action. That it returns well says only that it was answered well.
     pub async fn carry_out(self, action: &Action) -> Result<(), ActError> {
         match action {
-            Action::ApplyObject { object, digest } => {
-                let desired = self.desired.get(object).filter(|desired| desired.digest == *digest);
-                let desired = desired.ok_or_else(|| ActError::Outdated(object.clone()))?;
+            Action::ApplyObject { object } => {
+                let desired = self.desired.get(object).ok_or_else(|| ActError::NoBody(object.clone()))?;
                 Ok(cluster::apply(self.target.get().await?, desired).await?)
             }
             Action::SetWeight { plane, from, to } => Ok(self.plane(plane)?.shift(*from, *to).await?),

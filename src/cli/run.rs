@@ -1,6 +1,6 @@
 //! `crossfade run`: one migration from files, in the foreground.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -9,7 +9,7 @@ use super::output::Format;
 use super::progress::Progress;
 use super::{Exit, Global, input};
 use crate::act::store::{Directory, StoreError};
-use crate::cluster::Link;
+use crate::cluster::{ClusterError, Link};
 use crate::drive::{Driver, StartError, TakenUp, World};
 use crate::migration::snapshot::chain;
 use crate::migration::{Phase, Report};
@@ -42,7 +42,7 @@ pub(super) async fn run(global: &Global, run: Run) -> anyhow::Result<Exit> {
         }
     };
     let directory = Directory::of(&global.state_root(), &assignment.migration);
-    let world = match world(&assignment, run.kubeconfig) {
+    let world = match world(&assignment, run.kubeconfig.as_deref()).await {
         Ok(world) => world,
         Err(error) => {
             eprintln!("crossfade: {}", chain(&error));
@@ -92,12 +92,12 @@ fn assignment(definitions: &Definitions, name: Option<&str>) -> Result<Assignmen
     Ok(Assignment { migration: migration.clone(), policy: policy.clone() })
 }
 
-fn world(assignment: &Assignment, kubeconfig: Option<PathBuf>) -> Result<World, crate::cluster::ClusterError> {
+async fn world(assignment: &Assignment, kubeconfig: Option<&Path>) -> Result<World, ClusterError> {
     let migration = &assignment.migration;
     let planes = migration.planes.iter().filter_map(|spec| Some((spec.name.clone(), plane::connect(spec)?)));
     Ok(World {
-        source: Link::new(&migration.source.context, kubeconfig.clone())?,
-        target: Link::new(&migration.target.context, kubeconfig)?,
+        source: Link::new(&migration.source.context, kubeconfig).await?,
+        target: Link::new(&migration.target.context, kubeconfig).await?,
         planes: planes.collect(),
     })
 }

@@ -11,8 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cluster::ObjectRef;
-use crate::migration::snapshot::Replicas;
+use crate::cluster::{ObjectRef, Replicas};
 use crate::migration::waiting::WaitingOn;
 use crate::policy::Weight;
 
@@ -26,9 +25,8 @@ pub fn unready(demand: &Demand, target: &BTreeMap<ObjectRef, Replicas>) -> Optio
         match target.get(workload) {
             None => waiting(0, 1),
             Some(pods) => {
-                let ready = pods.ready.min(pods.updated);
-                let done = pods.current && ready >= pods.desired;
-                if done { None } else { waiting(ready, pods.desired) }
+                let ready = pods.ready.min(pods.updated).min(pods.available);
+                if pods.is_complete() { None } else { waiting(ready, pods.desired) }
             }
         }
     })
@@ -56,7 +54,7 @@ mod tests {
 
     fn world(desired: u32, ready: u32, updated: u32, current: bool) -> (Demand, BTreeMap<ObjectRef, Replicas>) {
         let web = ObjectRef::new("Deployment", "shop", "web");
-        let pods = Replicas { desired, ready, updated, current };
+        let pods = Replicas { desired, ready, updated, available: ready, current };
         (BTreeMap::from([(web.clone(), 4)]), BTreeMap::from([(web, pods)]))
     }
 

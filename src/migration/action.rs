@@ -18,8 +18,6 @@ pub enum Action {
     ApplyObject {
         /// The object.
         object: ObjectRef,
-        /// Digest of the body that was decided on; another body is refused.
-        digest: String,
     },
     /// Bring a plane to a weight.
     SetWeight {
@@ -81,7 +79,7 @@ impl Action {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ApplyObject { object, .. } => write!(f, "apply {object}"),
+            Self::ApplyObject { object } => write!(f, "apply {object}"),
             Self::SetWeight { plane, from, to } => write!(f, "set {plane} from {from} to {to}"),
             Self::RestorePlane { plane, .. } => write!(f, "restore {plane} to its origin"),
             Self::DrainSource { plane } => write!(f, "drain the source on {plane}"),

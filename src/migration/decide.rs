@@ -21,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::action::Action;
 use super::command::Reply;
-use super::snapshot::{MirrorView, Observed, Snapshot};
+use super::snapshot::{MirrorView, MirroredObject, Observed, Snapshot};
 use super::state::{Phase, State};
 use super::waiting::WaitingOn;
 use crate::gate::{Finding, capacity, share, slo};
@@ -123,10 +123,7 @@ fn seen<'s, T>(what: &str, observed: &'s Observed<T>) -> Result<&'s T, WaitingOn
 /// Actions that bring the target's objects in line, and the wait for them; `None` where they are.
 fn mirror_actions(mirror: &MirrorView, snapshot: &Snapshot) -> Option<(Vec<Action>, WaitingOn)> {
     let pending = mirror.objects.iter().filter(|object| !object.in_sync);
-    let apply = |o: &super::snapshot::MirroredObject| Action::ApplyObject {
-        object: o.object.clone(),
-        digest: o.digest.clone(),
-    };
+    let apply = |o: &MirroredObject| Action::ApplyObject { object: o.object.clone() };
     let actions: Vec<_> = pending.map(apply).collect();
     let pending = actions.len();
     let waiting = failure(snapshot, |action| matches!(action, Action::ApplyObject { .. }))

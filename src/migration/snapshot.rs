@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::Outcome;
 use super::command::Command;
-use crate::cluster::ObjectRef;
+use crate::cluster::{ObjectRef, Replicas};
 use crate::policy::{Name, Weight};
 
 /// Something that was looked at.
@@ -95,23 +95,8 @@ pub struct MirrorView {
 pub struct MirroredObject {
     /// Which.
     pub object: ObjectRef,
-    /// Digest of what it shall be.
-    pub digest: String,
     /// Whether the target holds it so.
     pub in_sync: bool,
-}
-
-/// Pods of one workload in one cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Replicas {
-    /// Pods wanted.
-    pub desired: u32,
-    /// Pods ready.
-    pub ready: u32,
-    /// Pods of the newest template.
-    pub updated: u32,
-    /// Whether the cluster has acted on the newest specification.
-    pub current: bool,
 }
 
 /// What a plane reports of itself.

