@@ -9,6 +9,7 @@ lab_reset() {
   stop prometheus 2
   rm -rf "$LAB_DIR/prometheus"
   apply_workload
+  logged "$LAB_DIR/logs/leaving-pods.log" end_leaving_pods blue
   lab_up
   fault blue off >/dev/null
   until_true 30 "green to be empty" target_clear

@@ -30,10 +30,18 @@ source_ready() {
 
 source_replicas() { kube blue --namespace shop get deployment checkout -o 'jsonpath={.spec.replicas}'; }
 
-# pod_addresses CLUSTER: of the pods that run.
+# pod_addresses CLUSTER: of the pods that run and are to go on running.
 pod_addresses() {
-  kube "$1" --namespace shop get pods --selector app=checkout --field-selector status.phase=Running \
-    -o 'jsonpath={range .items[*]}{.status.podIP}{"\n"}{end}'
+  kube "$1" --namespace shop get pods --selector app=checkout --output json | jq -r '
+    .items[] | select(.metadata.deletionTimestamp == null and .status.phase == "Running") | .status.podIP'
+}
+
+# Pods that are being ended take their time, which is theirs in a migration and nobody's between tests.
+end_leaving_pods() {
+  kube "$1" --namespace shop get pods --output json |
+    jq -r '.items[] | select(.metadata.deletionTimestamp != null) | .metadata.name' |
+    xargs -r "${BIN[green]}/kubectl" --kubeconfig "$CREDENTIALS/$1.kubeconfig" --namespace shop delete pod \
+      --force --grace-period=0 --ignore-not-found
 }
 
 # fault CLUSTER MODE [RATE] [DELAY]: turns the switch in every running pod of the cluster.
