@@ -45,7 +45,7 @@ etcd_ready() { in_node "$1" curl --noproxy "*" -sf --max-time 2 http://127.0.0.1
 control_plane_up() {
   start_etcd "$1"
   start_apiserver "$1"
-  until_true 60 "the API server of $1; read $LAB_DIR/logs/$1-apiserver.log" api_ready "$1"
+  until_true 120 "the API server of $1; read $LAB_DIR/logs/$1-apiserver.log" api_ready "$1"
   start_controller_manager "$1"
   start_scheduler "$1"
 }

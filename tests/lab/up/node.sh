@@ -22,7 +22,7 @@ node_up() {
   start "$cluster-node" nsenter --net="/run/netns/xf-$cluster" -- \
     unshare --mount --propagation private --pid --fork --kill-child -- \
     bash "$LAB/up/node-init.sh" "$LAB_DIR/$cluster" "${NODE_FOLDERS[@]}"
-  until_true 10 "the node of $cluster" test -e "$LAB_DIR/$cluster/node-ready"
+  until_true 30 "the node of $cluster" test -e "$LAB_DIR/$cluster/node-ready"
 }
 
 # Folders the lab had to make outside its own, to be removed with it.

@@ -12,7 +12,7 @@ start() {
   mkdir -p "$LAB_DIR/pids" "$LAB_DIR/logs"
   rm -f "$LAB_DIR/pids/$part"
   setsid "$LAB/up/recorded.sh" "$LAB_DIR/pids/$part" "$@" >>"$LAB_DIR/logs/$part.log" 2>&1 </dev/null &
-  until_true 10 "$part to be started" test -e "$LAB_DIR/pids/$part"
+  until_true 30 "$part to be started" test -e "$LAB_DIR/pids/$part"
 }
 
 # start_time PID: when the process began, as the kernel counts it; field 22 of its stat line.

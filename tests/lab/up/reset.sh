@@ -12,8 +12,8 @@ lab_reset() {
   logged "$LAB_DIR/logs/leaving-pods.log" end_leaving_pods blue
   lab_up
   fault blue off >/dev/null
-  until_true 30 "green to be empty" target_clear
-  until_true 10 "HAProxy to see that green is gone" green_unserved
+  until_true 60 "green to be empty" target_clear
+  until_true 30 "HAProxy to see that green is gone" green_unserved
   edge_reset
   say "reset: blue serves everything, green is empty"
 }

@@ -121,11 +121,11 @@ node_usable() {
 
 runtime_up() {
   local cluster=$1
-  running "$cluster-kubelet" || until_true 30 "containerd of $cluster; read $LAB_DIR/logs/$cluster-containerd.log" \
+  running "$cluster-kubelet" || until_true 60 "containerd of $cluster; read $LAB_DIR/logs/$cluster-containerd.log" \
     containerd_ready "$cluster"
   [[ -e $LAB_DIR/$cluster/images-imported ]] || import_images "$cluster"
   touch "$LAB_DIR/$cluster/images-imported"
   start_kubelet "$cluster"
   start_kube_proxy "$cluster"
-  until_true 60 "the node of $cluster to be Ready; read $LAB_DIR/logs/$cluster-kubelet.log" node_usable "$cluster"
+  until_true 120 "the node of $cluster to be Ready; read $LAB_DIR/logs/$cluster-kubelet.log" node_usable "$cluster"
 }

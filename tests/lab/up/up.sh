@@ -16,10 +16,10 @@ lab_up() {
   start_targets blue
   start_targets green
   write_env
-  until_true 60 "the pods of checkout on blue; try: tests/lab/lab status" source_ready
+  until_true 120 "the pods of checkout on blue; try: tests/lab/lab status" source_ready
   say "blue: checkout is ready"
-  until_true 20 "HAProxy to see blue; read $LAB_DIR/logs/haproxy.log" blue_served
-  until_true 20 "Prometheus to scrape blue; read $LAB_DIR/logs/prometheus.log" pods_scraped blue "$(source_replicas)"
+  until_true 60 "HAProxy to see blue; read $LAB_DIR/logs/haproxy.log" blue_served
+  until_true 60 "Prometheus to scrape blue; read $LAB_DIR/logs/prometheus.log" pods_scraped blue "$(source_replicas)"
   say "HAProxy serves blue, Prometheus scrapes it"
 }
 
