@@ -124,19 +124,20 @@ impl Journal {
 
     /// Appends a record and returns once it is on disk. Where that fails, the file is as it was.
     pub fn append(&mut self, record: &Record) -> Result<(), JournalError> {
-        let json = serde_json::to_string(record).map_err(|source| JournalError::Unknown {
-            path: self.path.clone(),
-            line: 0,
-            source,
-        })?;
+        let path = self.path.clone();
+        self.write(record).map_err(|source| JournalError::Io { verb: "write", path, source })
+    }
+
+    fn write(&mut self, record: &Record) -> io::Result<()> {
+        let json = serde_json::to_string(record)?;
         let sum = checksum(&self.sum, &json);
         let line = format!("{json}\t{sum}\n");
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
-        if let Err(source) = written {
+        if let Err(error) = written {
             // What arrived in part is taken back, so that the next append does not follow half a line.
             let _ = self.file.set_len(self.length);
             let _ = self.file.seek(SeekFrom::Start(self.length));
-            return Err(JournalError::Io { verb: "write", path: self.path.clone(), source });
+            return Err(error);
         }
         self.length += line.len() as u64;
         self.sum = sum;

@@ -36,8 +36,9 @@ pub(super) fn width() -> usize {
     console::Term::stdout().size_checked().map_or(80, |(_, columns)| usize::from(columns).max(40))
 }
 
-/// Logs go to standard error, and only what `CROSSFADE_LOG` asks for.
+/// Logs go to standard error, and only what `CROSSFADE_LOG` asks for. What the client of a cluster has to say reaches people as
+/// the reason of a wait.
 pub(super) fn start_tracing() {
-    let filter = EnvFilter::try_from_env("CROSSFADE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_env("CROSSFADE_LOG").unwrap_or_else(|_| EnvFilter::new("warn,kube_client=off"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }

@@ -22,8 +22,8 @@ pub enum WaitingOn {
         /// Why not.
         why: String,
     },
-    /// The selection cannot be mirrored as it is; a person has to decide.
-    MirrorBlocked {
+    /// It cannot start or go on as it is; a person has to decide.
+    Blocked {
         /// Each problem in a sentence.
         problems: Vec<String>,
     },
@@ -167,7 +167,7 @@ impl WaitingOn {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Unobserved { .. } => "Unobserved",
-            Self::MirrorBlocked { .. } => "MirrorBlocked",
+            Self::Blocked { .. } => "Blocked",
             Self::Mirror { .. } => "Mirror",
             Self::ActionFailed { .. } => "ActionFailed",
             Self::WorkloadReady { .. } => "WorkloadReady",
@@ -197,7 +197,7 @@ impl fmt::Display for WaitingOn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unobserved { what, why } => write!(f, "{what} cannot be observed: {why}"),
-            Self::MirrorBlocked { problems } => write!(f, "the mirror is blocked: {}", problems.join("; ")),
+            Self::Blocked { problems } => write!(f, "{}", problems.join("; ")),
             Self::Mirror { pending, all } => write!(f, "{pending} of {all} objects still to be applied"),
             Self::ActionFailed { action, error } => write!(f, "{action} failed and is tried again: {error}"),
             Self::WorkloadReady { workload, ready, wanted } => {

@@ -14,7 +14,7 @@ use crate::policy::{Name, Step as PolicyStep};
 pub(super) fn prepare(state: &State, snapshot: &Snapshot) -> Step {
     match origin(state, snapshot) {
         Err(waiting) => {
-            let needs_human = matches!(waiting, WaitingOn::MirrorBlocked { .. });
+            let needs_human = matches!(waiting, WaitingOn::Blocked { .. });
             Step { needs_human, ..Step::hold(state, waiting) }
         }
         Ok(_) if state.paused.is_some() => Step::hold(state, paused(state)),
@@ -37,7 +37,7 @@ fn origin(state: &State, snapshot: &Snapshot) -> Result<Origin, WaitingOn> {
     }
     let problems = blockers(state, snapshot, mirror, &planes);
     if !problems.is_empty() {
-        return Err(WaitingOn::MirrorBlocked { problems });
+        return Err(WaitingOn::Blocked { problems });
     }
     let replicas = source.iter().map(|(workload, pods)| (workload.clone(), pods.desired)).collect();
     let planes = planes.into_iter().map(|(name, view)| (name, PlaneOrigin::from(view))).collect();
@@ -101,7 +101,7 @@ fn mirror_pass(state: &State, snapshot: &Snapshot, origin: &Origin) -> Result<St
     }
     let mirror = seen("the selection", &snapshot.mirror)?;
     if !mirror.problems.is_empty() {
-        return Err(WaitingOn::MirrorBlocked { problems: mirror.problems.clone() });
+        return Err(WaitingOn::Blocked { problems: mirror.problems.clone() });
     }
     if let Some((_, waiting)) = mirror_actions(mirror, snapshot) {
         return Err(waiting);

@@ -1,1 +1,5 @@
-//! Table tests of decide.
+//! Tables, stories and properties of `decide`, in a world that is a few numbers.
+
+mod properties;
+mod tables;
+mod world;
