@@ -24,6 +24,8 @@ mod closure;
 mod cover;
 mod digest;
 mod discovery;
+#[cfg(test)]
+mod double;
 mod error;
 mod inventory;
 mod kind;
@@ -43,6 +45,8 @@ pub use closure::Absence;
 pub use error::{Cause, ClusterError, Retry};
 pub use inventory::{Inventory, inventory};
 pub use kind::ClusterMade;
+#[cfg(test)]
+use kind::KINDS;
 pub use manifest::Manifest;
 pub use mirror::mirror;
 pub use object::ObjectRef;
