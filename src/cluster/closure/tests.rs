@@ -82,7 +82,7 @@ fn asks_for_what_it_has_not_seen_and_asks_only_once() {
     let db = ObjectRef::new("Secret", "shop", "db");
     let closure = closed(vec![deployment("web", pod.clone())], &[]);
     assert_eq!(names(&closure.wanted), ["Secret db"]);
-    let closure = closed(vec![deployment("web", pod)], &[db.clone()]);
+    let closure = closed(vec![deployment("web", pod)], std::slice::from_ref(&db));
     assert_eq!(closure.wanted, BTreeSet::new());
     assert_eq!(closure.left_out, [(db, Absence::Missing)].into());
 }
