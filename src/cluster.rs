@@ -24,6 +24,8 @@ mod closure;
 mod cover;
 mod digest;
 mod discovery;
+#[cfg(test)]
+mod double;
 mod error;
 mod inventory;
 mod kind;
@@ -53,6 +55,9 @@ pub use plan::{Desired, MirrorPlan, MirrorProblem};
 pub use replicas::Replicas;
 pub use served::{Resource, ResourceList, Served, ServerVersion};
 pub use workload::workloads;
+
+#[cfg(test)]
+use kind::KINDS;
 
 /// How long a TCP or TLS handshake may take. A server in the same region needs milliseconds; this leaves
 /// room for one lost packet and its retransmission.

@@ -103,7 +103,7 @@ pub async fn scale(cluster: &Cluster, workload: &ObjectRef, replicas: u32) -> Re
     cluster.send(&call, path.patch_subresource("scale", &workload.name, &params, &patch)).await.map(drop)
 }
 
-/// Gives up the ownership of every field of an object and changes nothing else of it.
+/// Gives up the ownership of every field but the fingerprint's own and changes nothing else of an object.
 ///
 /// An object that is gone, or of which nothing is owned, is released already.
 pub async fn release(cluster: &Cluster, object: &ObjectRef) -> Result<(), ClusterError> {
@@ -123,19 +123,34 @@ pub async fn release(cluster: &Cluster, object: &ObjectRef) -> Result<(), Cluste
     }
 }
 
-/// The merge patch that removes our entries of `managedFields`, or `None` where there are none.
+/// The merge patch that leaves only the fingerprint to us, or `None` where nothing else is ours.
 ///
-/// The resource version makes the server refuse it when somebody else wrote in between. Kubernetes takes
-/// one empty entry for "nobody manages anything", and no entries at all for "leave it as it is".
+/// The resource version makes the server refuse it when somebody else wrote in between. The fingerprint
+/// stays ours because an object without any owner counts as owned by `before-first-apply` from the next
+/// apply on: a second migration would conflict with nobody. Kubernetes takes one empty entry for "nobody
+/// owns anything", and an empty list for "leave it as it is".
 fn without_ownership(live: &Manifest) -> Option<Value> {
-    let entries = live.value().pointer("/metadata/managedFields")?.as_array()?;
-    let ours = |entry: &&Value| entry.get("manager").and_then(Value::as_str) == Some(FIELD_MANAGER);
-    let others: Vec<_> = entries.iter().filter(|entry| !ours(entry)).cloned().collect();
-    if others.len() == entries.len() {
+    let owned = live.value().pointer("/metadata/managedFields")?.as_array()?;
+    let mut left: Vec<_> = owned.iter().filter_map(released).collect();
+    if left == *owned {
         return None;
     }
-    let remaining = if others.is_empty() { vec![json!({})] } else { others };
-    Some(json!({"metadata": {"resourceVersion": live.resource_version()?, "managedFields": remaining}}))
+    if left.is_empty() {
+        left.push(json!({}));
+    }
+    Some(json!({"metadata": {"resourceVersion": live.resource_version()?, "managedFields": left}}))
+}
+
+/// What is left of an entry of `managedFields`: all of another manager's, the fingerprint of ours.
+fn released(entry: &Value) -> Option<Value> {
+    if entry.get("manager").and_then(Value::as_str) != Some(FIELD_MANAGER) {
+        return Some(entry.clone());
+    }
+    let field = format!("f:{DIGEST_ANNOTATION}");
+    entry.get("fieldsV1")?.pointer("/f:metadata/f:annotations")?.get(&field)?;
+    let mut left = entry.clone();
+    left["fieldsV1"] = json!({"f:metadata": {"f:annotations": {field: {}}}});
+    Some(left)
 }
 
 impl Cluster {

@@ -138,10 +138,8 @@ pub enum ClusterError {
 pub enum Retry {
     /// The same request may succeed a moment later.
     Soon,
-    /// Someone has to change something first: permissions, the object, or its other owners.
+    /// Someone has to change something first: the configuration, permissions, the object or its owners.
     AfterChange,
-    /// The same request fails for ever.
-    Never,
 }
 
 impl ClusterError {
@@ -149,13 +147,14 @@ impl ClusterError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Busy { .. } | Self::Changed { .. } => Retry::Soon,
-            Self::Unauthorized { .. }
+            Self::Config { .. }
+            | Self::Malformed { .. }
+            | Self::Unauthorized { .. }
             | Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::Conflict { .. }
             | Self::Rejected { .. }
             | Self::NotServed { .. } => Retry::AfterChange,
-            Self::Config { .. } | Self::Malformed { .. } => Retry::Never,
         }
     }
 }

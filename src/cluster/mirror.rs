@@ -22,7 +22,9 @@ use crate::policy::{Transform, Workloads};
 
 /// What the target shall hold so that it can serve what was read from the source.
 pub fn mirror(inventory: &Inventory, target: &Served, workloads: &Workloads) -> MirrorPlan {
-    let mut pass = Pass { inventory, target, workloads, used: BTreeSet::new(), plan: MirrorPlan::default() };
+    let autoscaled = inventory.objects.values().filter_map(|manifest| scaled_workload(manifest.value())).collect();
+    let mut pass =
+        Pass { inventory, target, workloads, autoscaled, used: BTreeSet::new(), plan: MirrorPlan::default() };
     pass.namespaces();
     for kind in KINDS {
         for manifest in inventory.objects.values().filter(|manifest| manifest.object().kind == kind.name()) {
@@ -39,6 +41,8 @@ struct Pass<'a> {
     inventory: &'a Inventory,
     target: &'a Served,
     workloads: &'a Workloads,
+    /// Workloads whose size an autoscaler decides.
+    autoscaled: BTreeSet<ObjectRef>,
     /// Transforms that matched an object.
     used: BTreeSet<usize>,
     plan: MirrorPlan,
@@ -127,8 +131,7 @@ impl Pass<'_> {
     /// Takes `spec.replicas` out of a workload that an autoscaler sizes. Zero stays in: it switches the
     /// autoscaler off, so it is the user's word and nobody contradicts it.
     fn take_replicas(&self, object: &ObjectRef, body: &mut Value) -> Option<u32> {
-        let mut autoscalers = self.inventory.objects.values().filter_map(|manifest| scaled_workload(manifest.value()));
-        if !autoscalers.any(|workload| workload == *object) {
+        if !self.autoscaled.contains(object) {
             return None;
         }
         let spec = body.get_mut("spec")?.as_object_mut()?;

@@ -32,7 +32,8 @@ pub fn problems(desired: &[Desired], inventory: &Inventory) -> Vec<MirrorProblem
 fn dangling(reference: &Reference, to: &ObjectRef, inventory: &Inventory) -> Option<Finding> {
     let Reference { field, optional, .. } = reference;
     if kind(&to.kind).is_none() {
-        return Some(Finding::notice(field, format!("needs {to}, which is not mirrored, to exist on the target")));
+        let message = format!("needs {} {}, which is not mirrored, to exist on the target", to.kind, to.name);
+        return Some(Finding::notice(field, message));
     }
     match inventory.left_out.get(to) {
         Some(Absence::ClusterMade(ClusterMade::SameName)) => None,

@@ -44,10 +44,10 @@ fn resource(old: &mut Fields, findings: &mut Vec<Finding>) -> Map<String, Value>
     old.carry("name", &mut new);
     old.carry("container", &mut new);
     let target = match one_of(old, ["targetAverageUtilization", "targetAverageValue"], findings) {
-        [Some(percent), _] => json!({"type": "Utilization", "averageUtilization": percent}),
+        [Some(percent), _] => typed_target("Utilization", "averageUtilization", Some(percent)),
         [None, average] => average_value(average),
     };
-    new.insert("target".to_owned(), target);
+    new.insert("target".to_owned(), Value::Object(target));
     new
 }
 
@@ -58,12 +58,13 @@ fn pods(old: &mut Fields, _: &mut Vec<Finding>) -> Map<String, Value> {
 
 fn object(old: &mut Fields, _: &mut Vec<Finding>) -> Map<String, Value> {
     let described = old.take("target");
-    let value = old.take("targetValue");
-    // The total is a mandatory field of the old version and means nothing beside an average.
-    let target = match old.take("averageValue") {
+    // A mandatory field of the old version, and 0 where only the average counts; new servers refuse the 0.
+    let total = old.take("targetValue").filter(|total| total != "0" && *total != 0);
+    let mut target = match old.take("averageValue") {
         Some(average) => average_value(Some(average)),
-        None => total_value(value),
+        None => total_value(None),
     };
+    target.extend(total.map(|total| ("value".to_owned(), total)));
     let mut new = identified(old, "selector", target);
     new.extend(described.map(|described| ("describedObject".to_owned(), described)));
     new
@@ -87,23 +88,23 @@ fn one_of(old: &mut Fields, keys: [&str; 2], findings: &mut Vec<Finding>) -> [Op
 }
 
 /// The metric by name and selector, with its target.
-fn identified(old: &mut Fields, selector_key: &str, target: Value) -> Map<String, Value> {
+fn identified(old: &mut Fields, selector_key: &str, target: Map<String, Value>) -> Map<String, Value> {
     let mut metric = Map::new();
     old.rename("metricName", "name", &mut metric);
     old.rename(selector_key, "selector", &mut metric);
-    Map::from_iter([("metric".to_owned(), Value::Object(metric)), ("target".to_owned(), target)])
+    Map::from_iter([("metric".to_owned(), Value::Object(metric)), ("target".to_owned(), Value::Object(target))])
 }
 
-fn average_value(value: Option<Value>) -> Value {
+fn average_value(value: Option<Value>) -> Map<String, Value> {
     typed_target("AverageValue", "averageValue", value)
 }
 
-fn total_value(value: Option<Value>) -> Value {
+fn total_value(value: Option<Value>) -> Map<String, Value> {
     typed_target("Value", "value", value)
 }
 
-fn typed_target(target_type: &str, key: &str, value: Option<Value>) -> Value {
+fn typed_target(target_type: &str, key: &str, value: Option<Value>) -> Map<String, Value> {
     let mut target = Map::from_iter([("type".to_owned(), Value::from(target_type))]);
     target.extend(value.map(|value| (key.to_owned(), value)));
-    Value::Object(target)
+    target
 }

@@ -41,11 +41,11 @@ fn spec(mut old: Fields, findings: &mut Vec<Finding>) -> Map<String, Value> {
 
 /// Whether a label selector has no requirement.
 fn is_empty(selector: &Value) -> bool {
-    let none = |key: &str| match selector.get(key) {
-        None | Some(Value::Null) => true,
-        Some(Value::Object(map)) => map.is_empty(),
-        Some(Value::Array(list)) => list.is_empty(),
-        Some(_) => false,
+    let requires_nothing = |key: &str, requirements: &Value| match (key, requirements) {
+        (_, Value::Null) => true,
+        ("matchLabels", Value::Object(labels)) => labels.is_empty(),
+        ("matchExpressions", Value::Array(expressions)) => expressions.is_empty(),
+        _ => false,
     };
-    none("matchLabels") && none("matchExpressions")
+    selector.as_object().is_some_and(|selector| selector.iter().all(|(key, value)| requires_nothing(key, value)))
 }

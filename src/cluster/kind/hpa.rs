@@ -56,6 +56,19 @@ impl Kind for HorizontalPodAutoscaler {
         if let Some(Value::Object(workload)) = body.pointer_mut("/spec/scaleTargetRef") {
             modernize(workload, findings);
         }
+        if let Some(Value::Array(metrics)) = body.pointer_mut("/spec/metrics") {
+            metrics.iter_mut().for_each(remove_zero_total);
+        }
+    }
+}
+
+/// Old servers write a total of 0 beside the average of an object's metric, which new ones refuse.
+fn remove_zero_total(metric: &mut Value) {
+    if let Some(Value::Object(target)) = metric.pointer_mut("/object/target")
+        && target.contains_key("averageValue")
+        && target.get("value").is_some_and(|value| value == "0" || value == 0)
+    {
+        target.remove("value");
     }
 }
 

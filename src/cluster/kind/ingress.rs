@@ -46,7 +46,14 @@ impl Kind for Ingress {
             // Without its certificate an Ingress serves the controller's own, here as on the source.
             Some(Reference { kind: "Secret", name, field, optional: true, brings: true })
         });
-        services.chain(certificates).collect()
+        let class = text_at(body, "/spec/ingressClassName").map(|name| Reference {
+            kind: "IngressClass",
+            name: name.to_owned(),
+            field: "spec.ingressClassName".to_owned(),
+            optional: false,
+            brings: false,
+        });
+        services.chain(certificates).chain(class).collect()
     }
 
     fn check(&self, body: &Value, findings: &mut Vec<Finding>) {
