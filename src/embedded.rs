@@ -232,7 +232,7 @@ fn serve(listener: TcpListener, server: Arc<Server>) -> io::Result<Serving> {
 /// The namespaces every cluster has.
 fn found_namespaces(shape: Shape, store: &Store) {
     let Some(kind) = shape.find("", "v1", "namespaces") else { return };
-    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let now = now();
     for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
         let target = Target { group: "", version: "v1", kind, namespace: "", name: "", subresource: "" };
         let (manager, now) = ("embedded", now.as_str());
@@ -241,4 +241,10 @@ fn found_namespaces(shape: Shape, store: &Store) {
             tracing::error!(name, failure = %failure.to_json(), "a namespace could not be founded");
         }
     }
+}
+
+/// The time, as objects carry it.
+#[allow(clippy::disallowed_methods, reason = "an API server stamps its objects, and its clients never decide by it")]
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

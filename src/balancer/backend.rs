@@ -30,7 +30,7 @@ pub(super) type Connection = SendRequest<Outgoing>;
 /// Why a backend gave no answer.
 pub(super) enum Unanswered {
     /// No connection could be made; nothing was sent.
-    Refused(Request<Outgoing>, &'static str),
+    Refused(Box<Request<Outgoing>>, &'static str),
     /// Sent at least in part, then the connection ended.
     Lost(hyper::Error),
 }
@@ -94,12 +94,14 @@ impl Backend {
         }
         let mut connection = match connect(self.address, connect_timeout).await {
             Ok(connection) => connection,
-            Err(reason) => return Err(Unanswered::Refused(request, reason)),
+            Err(reason) => return Err(Unanswered::Refused(Box::new(request), reason)),
         };
         match connection.try_send_request(request).await {
             Ok(response) => Ok((response, connection)),
             Err(mut failed) => Err(match failed.take_message() {
-                Some(unsent) => Unanswered::Refused(unsent, "closed the connection before the request was written"),
+                Some(unsent) => {
+                    Unanswered::Refused(Box::new(unsent), "closed the connection before the request was written")
+                }
                 None => Unanswered::Lost(failed.into_error()),
             }),
         }
@@ -145,7 +147,8 @@ async fn connect(address: SocketAddr, timeout: Duration) -> Result<Connection, &
         stream.set_nodelay(true).map_err(|_| "closed the connection at once")?;
         http1::handshake(TokioIo::new(stream)).await.map_err(|_| "closed the connection at once")
     };
-    let (sender, connection) = tokio::time::timeout(timeout, opening).await.map_err(|_| "accepted no connection in time")??;
+    let (sender, connection) =
+        tokio::time::timeout(timeout, opening).await.map_err(|_| "accepted no connection in time")??;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%address, %error, "a connection to a backend ended early");

@@ -46,16 +46,14 @@ pub(super) async fn forward(shared: Arc<Shared>, mut request: Request<Incoming>,
         };
         let members = shared.members(side);
         let mut relay = Attempt::new(members.enter(), chosen != side);
-        let answered = tokio::time::timeout(
-            shared.config.response_timeout,
-            backend.send(request, shared.config.connect_timeout),
-        );
+        let answered =
+            tokio::time::timeout(shared.config.response_timeout, backend.send(request, shared.config.connect_timeout));
         match answered.await {
             Ok(Ok((response, connection))) => return relay.answered(response, backend, connection),
             Ok(Err(Unanswered::Refused(unsent, reason))) => {
                 tracing::info!(backend = %backend.address, reason, "a backend was ejected");
                 members.eject(&backend);
-                request = unsent;
+                request = *unsent;
             }
             Ok(Err(Unanswered::Lost(error))) => {
                 sends += 1;

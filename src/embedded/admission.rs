@@ -47,10 +47,13 @@ pub(super) fn fill(shape: Shape, kind: &Kind, object: &mut Value) {
 /// Refuses what a real server would refuse.
 pub(super) fn check(group: &str, kind: &Kind, before: Option<&Value>, object: &Value) -> Result<(), Failure> {
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    let invalid = |field: &str, reason: &str, why: String| Failure::invalid(kind.name, group, name, field, reason, &why);
+    let invalid =
+        |field: &str, reason: &str, why: String| Failure::invalid(kind.name, group, name, field, reason, &why);
     if !is_name(name) {
-        let why = format!("Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case \
-                           alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character");
+        let why = format!(
+            "Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case \
+                           alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"
+        );
         return Err(invalid("metadata.name", "FieldValueInvalid", why));
     }
     if let "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" = kind.name {
@@ -64,7 +67,11 @@ pub(super) fn check(group: &str, kind: &Kind, before: Option<&Value>, object: &V
             return Err(invalid("spec.template.metadata.labels", "FieldValueInvalid", why));
         }
         if before.is_some_and(|before| before["spec"]["selector"] != *selector) {
-            return Err(invalid("spec.selector", "FieldValueInvalid", format!("Invalid value: {selector}: field is immutable")));
+            return Err(invalid(
+                "spec.selector",
+                "FieldValueInvalid",
+                format!("Invalid value: {selector}: field is immutable"),
+            ));
         }
     }
     if kind.name == "Service" {
@@ -88,7 +95,10 @@ fn namespace(shape: Shape, object: &mut Value) {
 fn service(shape: Shape, spec: &mut Value) {
     put(spec, &json!({"type": "ClusterIP", "sessionAffinity": "None"}));
     if shape == Shape::V1_37 {
-        put(spec, &json!({"internalTrafficPolicy": "Cluster", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}));
+        put(
+            spec,
+            &json!({"internalTrafficPolicy": "Cluster", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}),
+        );
     }
     for port in items(spec, "ports") {
         let target = port["port"].clone();
@@ -107,13 +117,19 @@ fn pod(spec: &mut Value) {
             });
             let pull = if latest { "Always" } else { "IfNotPresent" };
             put(container, &json!({"resources": {}, "imagePullPolicy": pull}));
-            put(container, &json!({"terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}));
+            put(
+                container,
+                &json!({"terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}),
+            );
             for port in items(container, "ports") {
                 put(port, &json!({"protocol": "TCP"}));
             }
             for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
                 if container[probe].is_object() {
-                    put(&mut container[probe], &json!({"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}));
+                    put(
+                        &mut container[probe],
+                        &json!({"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}),
+                    );
                     if container[probe]["httpGet"].is_object() {
                         put(&mut container[probe]["httpGet"], &json!({"scheme": "HTTP"}));
                     }

@@ -12,11 +12,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::kinds::Shape;
+use super::now;
 use super::pod::{self, Event, Life, PodFaults};
 use super::rollout::{PodView, Wanted, step};
 use super::route::Target;
 use super::store::{Key, Store};
-use super::workload::{ADDRESS_ANNOTATION, Census, HASH_LABEL, deployment_status, owner, pod_of, pod_status, template_hash};
+use super::workload::{
+    ADDRESS_ANNOTATION, Census, HASH_LABEL, deployment_status, owner, pod_of, pod_status, template_hash,
+};
 use super::write::Write;
 
 /// A pod of an embedded cluster, as the world outside sees it.
@@ -107,7 +110,7 @@ impl Controller {
 
     /// One turn over everything.
     fn reconcile(&mut self) {
-        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let now = now();
         let (_, deployments) = self.store.list("deployments", "");
         let (_, pods) = self.store.list("pods", "");
         let alive: Vec<&(Key, Arc<Value>)> =
@@ -185,8 +188,14 @@ impl Controller {
         let name = place(key);
         let (stop, stopped) = watch::channel(false);
         let workload = owner(pod).map(|(_, name)| name.to_owned()).unwrap_or_default();
-        let life =
-            pod::live(self.cluster.clone(), name.clone(), self.life, Arc::clone(&self.faults), stopped, self.news.clone());
+        let life = pod::live(
+            self.cluster.clone(),
+            name.clone(),
+            self.life,
+            Arc::clone(&self.faults),
+            stopped,
+            self.news.clone(),
+        );
         self.tasks.spawn(life);
         let running = Running { key: key.clone(), workload, stop, address: None, ready: false, gone: false };
         self.running.insert(name, running);

@@ -139,7 +139,10 @@ mod tests {
             "rules": [{"host": "a", "http": {"paths": [{"path": "/", "backend": {"serviceName": "web", "servicePort": "http"}}]}}]}});
         let new = show(&old, "networking.k8s.io/v1").unwrap();
         assert_eq!(new["spec"]["defaultBackend"], json!({"service": {"name": "web", "port": {"number": 80}}}));
-        assert_eq!(new["spec"]["rules"][0]["http"]["paths"][0]["backend"], json!({"service": {"name": "web", "port": {"name": "http"}}}));
+        assert_eq!(
+            new["spec"]["rules"][0]["http"]["paths"][0]["backend"],
+            json!({"service": {"name": "web", "port": {"name": "http"}}})
+        );
         assert_eq!(show(&new, "extensions/v1beta1").unwrap(), old);
         assert_eq!(show(&old, "networking.k8s.io/v1beta1").unwrap()["spec"], old["spec"]);
     }
@@ -158,7 +161,8 @@ mod tests {
     #[test]
     fn nothing_is_dropped_on_the_way() {
         let memory = json!({"type": "Resource", "resource": {"name": "memory", "target": {"type": "Utilization", "averageUtilization": 70}}});
-        let stable = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "spec": {"metrics": [memory]}});
+        let stable =
+            json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "spec": {"metrics": [memory]}});
         assert_eq!(show(&stable, "autoscaling/v1").unwrap_err().code, 500);
     }
 }

@@ -94,7 +94,8 @@ fn named_groups(shape: Shape) -> impl Iterator<Item = &'static Group> {
 }
 
 fn group(group: &Group) -> Value {
-    let version = |version: &Version| json!({"groupVersion": group_version(group.name, version.name), "version": version.name});
+    let version =
+        |version: &Version| json!({"groupVersion": group_version(group.name, version.name), "version": version.name});
     let versions: Vec<Value> = group.versions.iter().map(version).collect();
     let preferred = versions.first().cloned();
     json!({"name": group.name, "versions": versions, "preferredVersion": preferred})

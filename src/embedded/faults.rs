@@ -88,7 +88,8 @@ impl Faults {
         let mut faults = self.lock();
         faults.retain(|(times, _)| *times > 0);
         let matching = faults.iter_mut().find(|(_, fault)| {
-            fault.verb.is_none_or(|wanted| wanted == verb) && fault.plural.as_ref().is_none_or(|wanted| wanted == plural)
+            fault.verb.is_none_or(|wanted| wanted == verb)
+                && fault.plural.as_ref().is_none_or(|wanted| wanted == plural)
         });
         matching.map(|(times, fault)| {
             *times -= 1;

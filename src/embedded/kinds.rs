@@ -137,11 +137,10 @@ static REPLICA_SET: Kind =
 static STATEFUL_SET: Kind =
     Kind::new("StatefulSet", "statefulsets", "statefulset").short(&["sts"]).in_all().counted().status().scale();
 
-static AUTOSCALER: Kind =
-    Kind::new("HorizontalPodAutoscaler", "horizontalpodautoscalers", "horizontalpodautoscaler")
-        .short(&["hpa"])
-        .in_all()
-        .status();
+static AUTOSCALER: Kind = Kind::new("HorizontalPodAutoscaler", "horizontalpodautoscalers", "horizontalpodautoscaler")
+    .short(&["hpa"])
+    .in_all()
+    .status();
 static CRON_JOB: Kind = Kind::new("CronJob", "cronjobs", "cronjob").short(&["cj"]).in_all().counted().status();
 static JOB: Kind = Kind::new("Job", "jobs", "job").in_all().counted().status();
 static LEASE: Kind = Kind::new("Lease", "leases", "lease");
@@ -197,10 +196,7 @@ static V1_20: &[Group] = &[
     group("batch", &[version("v1", &[&JOB]), version("v1beta1", &[&CRON_JOB])]),
     group(
         "networking.k8s.io",
-        &[
-            version("v1", &[&INGRESS_CLASS, &INGRESS, &NETWORK_POLICY]),
-            version("v1beta1", &[&INGRESS_CLASS, &INGRESS]),
-        ],
+        &[version("v1", &[&INGRESS_CLASS, &INGRESS, &NETWORK_POLICY]), version("v1beta1", &[&INGRESS_CLASS, &INGRESS])],
     ),
     group("policy", &[version("v1beta1", &[&DISRUPTION_BUDGET])]),
     group("rbac.authorization.k8s.io", &[version("v1", RBAC), version("v1beta1", RBAC)]),

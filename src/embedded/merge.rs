@@ -201,8 +201,10 @@ mod tests {
 
     #[test]
     fn items_keep_their_order() {
-        let list = |names: &str| json!({"env": names.chars().map(|c| json!({"name": c.to_string()})).collect::<Vec<_>>()});
-        for (live, config, merged) in [("abc", "d", "abcd"), ("abc", "ca", "cab"), ("ab", "ba", "ba"), ("", "ab", "ab")] {
+        let list =
+            |names: &str| json!({"env": names.chars().map(|c| json!({"name": c.to_string()})).collect::<Vec<_>>()});
+        for (live, config, merged) in [("abc", "d", "abcd"), ("abc", "ca", "cab"), ("ab", "ba", "ba"), ("", "ab", "ab")]
+        {
             assert_eq!(overlay(&list(live), &list(config)), list(merged), "{live} and {config}");
         }
     }

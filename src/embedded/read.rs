@@ -112,7 +112,8 @@ pub(super) fn version_number(text: &str) -> Result<u64, Failure> {
 
 /// The version of the first page, and the last place that was listed.
 fn read_token(token: &str) -> Result<(u64, (&str, &str)), Failure> {
-    let parts = token.split_once(':').and_then(|(version, place)| Some((version.parse().ok()?, place.split_once('/')?)));
+    let parts =
+        token.split_once(':').and_then(|(version, place)| Some((version.parse().ok()?, place.split_once('/')?)));
     parts.ok_or_else(|| Failure::bad_request("invalid continue token: continue key is not valid"))
 }
 

@@ -87,12 +87,8 @@ mod tests {
     /// `cR` is a ready pod of the current template, `o-` an unready one of an older template.
     fn pods(text: &str) -> Vec<PodView> {
         let pods = text.split_whitespace().enumerate();
-        pods.map(|(at, pod)| PodView {
-            name: at.to_string(),
-            current: pod.starts_with('c'),
-            ready: pod.ends_with('R'),
-        })
-        .collect()
+        pods.map(|(at, pod)| PodView { name: at.to_string(), current: pod.starts_with('c'), ready: pod.ends_with('R') })
+            .collect()
     }
 
     #[test]
@@ -116,8 +112,10 @@ mod tests {
 
     #[test]
     fn reads_a_deployment() {
-        let rolling = |surge: Value, unavailable: Value| json!({"replicas": 5, "strategy": {"type": "RollingUpdate",
-            "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}});
+        let rolling = |surge: Value, unavailable: Value| {
+            json!({"replicas": 5, "strategy": {"type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}})
+        };
         for (spec, surge, unavailable) in [
             (rolling("25%".into(), "25%".into()), 2, 1),
             (rolling(1.into(), 0.into()), 1, 0),

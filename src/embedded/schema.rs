@@ -131,7 +131,10 @@ mod tests {
         let Shape::Items(service) = shape(&path("spec.ports"), &ports) else { panic!("a list of items") };
         let Shape::Items(container) = shape(&path("spec.containers.ports"), &ports) else { panic!("a list of items") };
         assert_eq!(item(&ports[0], service), Some(Element::Item(r#"{"port":80,"protocol":"TCP"}"#.into())));
-        assert_eq!(item(&ports[0], container), Some(Element::Item(r#"{"containerPort":8080,"protocol":"TCP"}"#.into())));
+        assert_eq!(
+            item(&ports[0], container),
+            Some(Element::Item(r#"{"containerPort":8080,"protocol":"TCP"}"#.into()))
+        );
     }
 
     #[test]

@@ -127,9 +127,9 @@ impl FieldSelector {
 
     /// Whether the object meets every requirement.
     pub(super) fn matches(&self, object: &Value) -> bool {
-        self.0.iter().all(|(field, value, equal)| {
-            (object["metadata"][field].as_str().unwrap_or_default() == value) == *equal
-        })
+        self.0
+            .iter()
+            .all(|(field, value, equal)| (object["metadata"][field].as_str().unwrap_or_default() == value) == *equal)
     }
 
     /// Whether it selects everything.
@@ -167,7 +167,9 @@ mod tests {
     #[test]
     fn selects_by_name() {
         let object = json!({"metadata": {"name": "web", "namespace": "shop"}});
-        for (selector, expected) in [("metadata.name=web", true), ("metadata.name!=web", false), ("metadata.namespace==shop", true)] {
+        for (selector, expected) in
+            [("metadata.name=web", true), ("metadata.name!=web", false), ("metadata.namespace==shop", true)]
+        {
             assert_eq!(FieldSelector::parse(selector).unwrap().matches(&object), expected, "{selector}");
         }
         assert!(FieldSelector::parse("data.k=c").is_err());

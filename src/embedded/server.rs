@@ -18,6 +18,7 @@ use super::discovery;
 use super::failure::Failure;
 use super::faults::{Faults, Mishap, Verb};
 use super::kinds::Shape;
+use super::now;
 use super::read;
 use super::route::{Route, Target, query, route};
 use super::store::Store;
@@ -104,7 +105,7 @@ impl Server {
 
     fn carry_out(&self, verb: Verb, target: Target<'_>, asked: &Asked<'_>) -> Result<Answer, Failure> {
         let api_version = discovery::group_version(target.group, target.version);
-        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let now = now();
         let write = Write {
             shape: self.shape,
             target,

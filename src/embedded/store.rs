@@ -83,11 +83,6 @@ impl Store {
         self.lock().objects.get(key).cloned()
     }
 
-    /// The version of the newest change.
-    pub(super) fn version(&self) -> u64 {
-        self.lock().version
-    }
-
     /// Objects of a kind in a namespace, or in all of them where it is empty, as they are now.
     pub(super) fn list(&self, plural: &str, namespace: &str) -> (u64, Vec<(Key, Arc<Value>)>) {
         let state = self.lock();
@@ -96,7 +91,12 @@ impl Store {
     }
 
     /// The same as they were at `version`.
-    pub(super) fn list_at(&self, plural: &str, namespace: &str, version: u64) -> Result<Vec<(Key, Arc<Value>)>, OutOfReach> {
+    pub(super) fn list_at(
+        &self,
+        plural: &str,
+        namespace: &str,
+        version: u64,
+    ) -> Result<Vec<(Key, Arc<Value>)>, OutOfReach> {
         let state = self.lock();
         state.reach(version)?;
         let mut objects = state.objects.clone();
@@ -110,7 +110,12 @@ impl Store {
     }
 
     /// Changes of a kind after `version`, oldest first, and the version they lead to.
-    pub(super) fn changes(&self, plural: &str, namespace: &str, version: u64) -> Result<(u64, Vec<Change>), OutOfReach> {
+    pub(super) fn changes(
+        &self,
+        plural: &str,
+        namespace: &str,
+        version: u64,
+    ) -> Result<(u64, Vec<Change>), OutOfReach> {
         let state = self.lock();
         match state.reach(version) {
             // A watch may start in the future; it has nothing to tell until then.
@@ -171,7 +176,8 @@ impl Transaction<'_> {
         let mut object = Value::clone(&before);
         let version = self.state.stamp(&mut object);
         let after = Arc::new(object);
-        let change = Change { version, key: key.clone(), before: Some(before), after: Arc::clone(&after), deleted: true };
+        let change =
+            Change { version, key: key.clone(), before: Some(before), after: Arc::clone(&after), deleted: true };
         self.record(change);
         Some(after)
     }
@@ -229,13 +235,13 @@ mod tests {
     fn remembers_what_was() {
         let store = Store::new(HISTORY);
         store.begin().put(key("a"), json!({}));
-        let then = store.version();
+        let (then, _) = store.list("configmaps", "");
         store.begin().put(key("b"), json!({}));
         store.begin().remove(&key("a"));
         assert_eq!(names(&store.list("configmaps", "").1), ["b"]);
         assert_eq!(names(&store.list_at("configmaps", "shop", then).unwrap()), ["a"]);
         let (version, changes) = store.changes("configmaps", "", then).unwrap();
-        assert_eq!(version, store.version());
+        assert_eq!(version, store.list("configmaps", "").0);
         assert_eq!(changes.iter().map(|change| change.deleted).collect::<Vec<_>>(), [false, true]);
     }
 

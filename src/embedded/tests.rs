@@ -13,11 +13,8 @@ use super::*;
 
 /// A cluster whose pods come and go fast.
 async fn cluster(name: &str, shape: Shape) -> (Embedded, Client) {
-    let options = Options {
-        pod_start: Duration::from_millis(5),
-        pod_linger: Duration::from_millis(100),
-        ..Options::new(shape)
-    };
+    let options =
+        Options { pod_start: Duration::from_millis(5), pod_linger: Duration::from_millis(100), ..Options::new(shape) };
     let cluster = Embedded::start_with(name, options).await.unwrap();
     let client = cluster.client().unwrap();
     apply(&client, "v1", "Namespace", "", json!({"metadata": {"name": "shop"}})).await.unwrap();
@@ -37,7 +34,13 @@ fn api(client: &Client, api_version: &str, kind: &str, namespace: &str) -> Api<D
     }
 }
 
-async fn apply(client: &Client, api_version: &str, kind: &str, namespace: &str, mut object: Value) -> kube::Result<DynamicObject> {
+async fn apply(
+    client: &Client,
+    api_version: &str,
+    kind: &str,
+    namespace: &str,
+    mut object: Value,
+) -> kube::Result<DynamicObject> {
     object["apiVersion"] = api_version.into();
     object["kind"] = kind.into();
     let name = object["metadata"]["name"].as_str().unwrap().to_owned();

@@ -48,7 +48,8 @@ pub(super) type Done = (u16, Value);
 impl Write<'_> {
     /// `POST` to a collection.
     pub(super) fn create(&self, store: &Store, mut object: Value) -> Result<Done, Failure> {
-        if let (Value::Null, Some(prefix)) = (&object["metadata"]["name"], object["metadata"]["generateName"].as_str()) {
+        if let (Value::Null, Some(prefix)) = (&object["metadata"]["name"], object["metadata"]["generateName"].as_str())
+        {
             object["metadata"]["name"] = format!("{prefix}{:05x}", store.begin().next_uid()).into();
         }
         self.identify(&mut object)?;
@@ -94,7 +95,11 @@ impl Write<'_> {
     }
 
     /// `PUT` or `PATCH` of the scale: everything it can change is the number of replicas.
-    pub(super) fn scale(&self, store: &Store, change: impl FnOnce(&mut Value) -> Result<(), Failure>) -> Result<Done, Failure> {
+    pub(super) fn scale(
+        &self,
+        store: &Store,
+        change: impl FnOnce(&mut Value) -> Result<(), Failure>,
+    ) -> Result<Done, Failure> {
         let transaction = store.begin();
         let live = self.live(&transaction)?.ok_or_else(|| Failure::not_found(self.subject(self.target.name)))?;
         let mut scale = scale_of(&live);
@@ -137,7 +142,10 @@ impl Write<'_> {
         if !self.target.group.is_empty() {
             details["group"] = self.target.group.into();
         }
-        Ok((200, json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})))
+        Ok((
+            200,
+            json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}),
+        ))
     }
 
     /// Marks the object as going; whoever holds it back removes it later.
@@ -151,7 +159,12 @@ impl Write<'_> {
     }
 
     /// The object after an apply.
-    fn apply(&self, transaction: &mut Transaction<'_>, live: Option<&Value>, mut config: Value) -> Result<Value, Failure> {
+    fn apply(
+        &self,
+        transaction: &mut Transaction<'_>,
+        live: Option<&Value>,
+        mut config: Value,
+    ) -> Result<Value, Failure> {
         if config["metadata"].get("managedFields").is_some_and(|fields| !fields.is_null()) {
             return Err(Failure::bad_request("metadata.managedFields must be nil"));
         }
@@ -206,7 +219,13 @@ impl Write<'_> {
     }
 
     /// The last steps of every write: defaults, rules, the count of changes, the store.
-    fn keep(&self, mut transaction: Transaction<'_>, name: &str, live: Option<&Value>, mut object: Value) -> Result<Value, Failure> {
+    fn keep(
+        &self,
+        mut transaction: Transaction<'_>,
+        name: &str,
+        live: Option<&Value>,
+        mut object: Value,
+    ) -> Result<Value, Failure> {
         admission::fill(self.shape, self.target.kind, &mut object);
         if live == Some(&object) {
             return Ok(object);
@@ -247,7 +266,9 @@ impl Write<'_> {
         if let Some(metadata) = metadata.as_object_mut() {
             metadata.retain(|name, _| !matches!(name.as_str(), "resourceVersion" | "deletionTimestamp"));
         }
-        if kind.status && let Some(fields) = object.as_object_mut() {
+        if kind.status
+            && let Some(fields) = object.as_object_mut()
+        {
             fields.remove("status");
         }
         admission::fill(self.shape, kind, object);
@@ -282,7 +303,14 @@ impl Write<'_> {
         }
         match (name, object["metadata"]["name"].as_str()) {
             ("", Some(_)) => Ok(()),
-            ("", None) => Err(Failure::invalid(kind.name, group, "", "metadata.name", "FieldValueRequired", "Required value: name or generateName is required")),
+            ("", None) => Err(Failure::invalid(
+                kind.name,
+                group,
+                "",
+                "metadata.name",
+                "FieldValueRequired",
+                "Required value: name or generateName is required",
+            )),
             (name, None) => {
                 object["metadata"]["name"] = name.into();
                 Ok(())
@@ -296,7 +324,9 @@ impl Write<'_> {
 
     fn not_stale(&self, live: &Value, object: &Value) -> Result<(), Failure> {
         let differs = |field: &str| {
-            object["metadata"][field].as_str().is_some_and(|wanted| live["metadata"][field] != wanted && !wanted.is_empty())
+            object["metadata"][field]
+                .as_str()
+                .is_some_and(|wanted| live["metadata"][field] != wanted && !wanted.is_empty())
         };
         if differs("resourceVersion") || differs("uid") {
             return Err(Failure::stale(self.subject(self.target.name)));
@@ -317,7 +347,12 @@ impl Write<'_> {
     }
 
     fn writer(&self) -> Writer<'_> {
-        Writer { manager: self.manager, api_version: self.api_version, subresource: self.target.subresource, now: self.now }
+        Writer {
+            manager: self.manager,
+            api_version: self.api_version,
+            subresource: self.target.subresource,
+            now: self.now,
+        }
     }
 }
 
@@ -328,7 +363,8 @@ pub(super) fn scale_of(object: &Value) -> Value {
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
         metadata[field] = from[field].clone();
     }
-    let labels = object["spec"]["selector"]["matchLabels"].as_object().or_else(|| object["spec"]["selector"].as_object());
+    let labels =
+        object["spec"]["selector"]["matchLabels"].as_object().or_else(|| object["spec"]["selector"].as_object());
     let selector: Vec<String> = labels
         .into_iter()
         .flatten()

@@ -10,7 +10,8 @@ const fn writer(manager: &str) -> Writer<'_> {
 }
 
 fn object(parts: Value) -> Value {
-    let mut object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"}});
+    let mut object =
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"}});
     overlay_in_place(&mut object, parts);
     object
 }

@@ -49,7 +49,8 @@ async fn each_shape_serves_its_versions() {
 #[tokio::test]
 async fn objects_are_created_once_and_only_in_a_namespace_that_exists() {
     let (_cluster, client) = cluster("green", Shape::V1_37).await;
-    let status = refused(api(&client, "v1", "ConfigMap", "nowhere").create(&PostParams::default(), &config_map("a", "1")).await);
+    let status =
+        refused(api(&client, "v1", "ConfigMap", "nowhere").create(&PostParams::default(), &config_map("a", "1")).await);
     assert_eq!((status.code, status.message.as_str()), (404, "namespaces \"nowhere\" not found"));
     let maps = api(&client, "v1", "ConfigMap", "shop");
     let made = maps.create(&PostParams::default(), &config_map("a", "1")).await.unwrap();

@@ -8,8 +8,14 @@ async fn status(client: &Client) -> Value {
     api(client, "apps/v1", "Deployment", "shop").get("web").await.unwrap().data["status"].clone()
 }
 
+async fn get(pod: &Pod, path: &str) -> reqwest::Result<reqwest::Response> {
+    // Another test of this process may have installed it already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::get(format!("http://{}{path}", pod.address)).await
+}
+
 async fn ask(pod: &Pod, path: &str) -> (u16, String) {
-    let response = reqwest::get(format!("http://{}{path}", pod.address)).await.unwrap();
+    let response = get(pod, path).await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
@@ -29,7 +35,7 @@ async fn a_deployment_becomes_pods_that_answer() {
     let listed = api(&client, "v1", "Pod", "shop").list(&ListParams::default().labels("app=web")).await.unwrap();
     assert_eq!(listed.items.len(), 2);
     cluster.shutdown().await;
-    assert!(reqwest::get(format!("http://{}/", pods[0].address)).await.is_err());
+    assert!(get(&pods[0], "/").await.is_err());
 }
 
 #[tokio::test]
