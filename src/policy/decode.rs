@@ -156,9 +156,12 @@ fn planes(at: &Cursor<'_>) -> Option<Vec<PlaneSpec>> {
     at.each_named(|item| {
         let mut fields = item.fields()?;
         let name = fields.require("name").and_then(|at| at.name());
-        let driver = fields.require("haproxy").and_then(|at| haproxy(&at));
+        let driver = fields.variant(&["haproxy", "embedded"]).and_then(|(driver, at)| match driver {
+            "haproxy" => haproxy(&at).map(DriverSpec::Haproxy),
+            _ => at.fields().map(Fields::finish).map(|()| DriverSpec::Embedded),
+        });
         fields.finish();
-        Some(PlaneSpec { name: name?, driver: DriverSpec::Haproxy(driver?) })
+        Some(PlaneSpec { name: name?, driver: driver? })
     })
 }
 

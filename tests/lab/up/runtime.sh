@@ -1,7 +1,7 @@
 # What runs pods: containerd, the kubelet and kube-proxy of a node. Sourced, never run.
 # shellcheck shell=bash
 
-PAUSE_IMAGE=docker.io/crossfade-lab/pause:1
+PAUSE_IMAGE=crossfade.lab/pause:1
 
 containerd_socket() { printf '%s' "$LAB_DIR/$1/containerd.sock"; }
 
