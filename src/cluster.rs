@@ -43,9 +43,9 @@ mod workload;
 
 pub use apply::{ObjectState, apply, compare, release, scale};
 pub use call::Call;
-pub use closure::Absence;
+pub use closure::{Absence, Inventory};
 pub use error::{Cause, ClusterError, Retry};
-pub use inventory::{Inventory, inventory};
+pub use inventory::inventory;
 pub use kind::ClusterMade;
 pub use link::Link;
 pub use manifest::Manifest;

@@ -6,6 +6,7 @@
 //! among the objects found so far are handed back as wanted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use super::kind::{ClusterMade, KINDS, Objects, Selection, kind};
 use super::manifest::Manifest;
@@ -23,6 +24,23 @@ pub enum Absence {
     Controlled(String),
     /// Every cluster makes it for itself.
     ClusterMade(ClusterMade),
+}
+
+/// The part of the source that belongs to a migration.
+#[derive(Default)]
+pub struct Inventory {
+    /// Every object that belongs to it, as the source's server wrote it.
+    pub objects: Objects,
+    /// Objects that would belong to it, and why they do not.
+    pub left_out: BTreeMap<ObjectRef, Absence>,
+}
+
+impl fmt::Debug for Inventory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { objects, left_out } = self;
+        let objects: Vec<_> = objects.keys().map(ToString::to_string).collect();
+        f.debug_struct("Inventory").field("objects", &objects).field("left_out", left_out).finish()
+    }
 }
 
 /// What was found to belong together.

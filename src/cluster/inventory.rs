@@ -3,11 +3,10 @@
 //! Reads only in the namespaces named. Kinds that act on others are listed whole; of all other kinds only
 //! what carries the labels or is referred to is read, so a Secret nobody refers to is never fetched.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeSet;
 
 use super::Cluster;
-use super::closure::{Absence, close};
+use super::closure::{Inventory, close};
 use super::error::ClusterError;
 use super::kind::{KINDS, Kind, Objects, kind, read_as};
 use super::manifest::Manifest;
@@ -15,23 +14,6 @@ use super::object::ObjectRef;
 use super::request::side_by_side;
 use super::served::{Resource, Served};
 use crate::policy::{LabelSelector, Workloads};
-
-/// The part of the source that belongs to a migration.
-#[derive(Default)]
-pub struct Inventory {
-    /// Every object that belongs to it, as the source's server wrote it.
-    pub objects: Objects,
-    /// Objects that would belong to it, and why they do not.
-    pub left_out: BTreeMap<ObjectRef, Absence>,
-}
-
-impl fmt::Debug for Inventory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { objects, left_out } = self;
-        let objects: Vec<_> = objects.keys().map(ToString::to_string).collect();
-        f.debug_struct("Inventory").field("objects", &objects).field("left_out", left_out).finish()
-    }
-}
 
 /// Reads the selection and everything that goes with it, in versions that `target` serves wherever the
 /// source serves them too.
@@ -93,3 +75,6 @@ fn label_query(selector: &LabelSelector) -> String {
     let equals: Vec<_> = selector.match_labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     equals.join(",")
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::closure::Absence;
-use super::inventory::Inventory;
+use super::closure::{Absence, Inventory};
 use super::kind::{ClusterMade, Reference, kind};
 use super::object::ObjectRef;
 use super::plan::{Desired, MirrorProblem};

@@ -1,3 +1,5 @@
+//! Writes and comparisons against a server that says what it was asked.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};

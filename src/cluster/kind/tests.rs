@@ -1,3 +1,5 @@
+//! What is special about each kind.
+
 use serde_json::json;
 
 use super::super::double::{newest, object, oldest, served};

@@ -1,3 +1,5 @@
+//! From a recorded v1.20 server to what a v1.37 server shall hold.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
