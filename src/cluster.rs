@@ -2,7 +2,7 @@
 //!
 //! A mirror runs through here in four steps. `inventory` (IO) reads what belongs to the migration;
 //! `mirror` (PURE) turns it into what the target shall hold; `compare` and `apply` (IO) bring the target
-//! there with server-side apply, never by force. `release` gives the ownership of every field back.
+//! there with server-side apply, never by force; `rehearse` (IO) asks beforehand what would be refused. `release` gives the ownership of every field back.
 //!
 //! ```text
 //! source ──list, get──▶ closure ──▶ Inventory ──convert, scrub, transform──▶ MirrorPlan ──apply──▶ target
@@ -35,6 +35,7 @@ mod mirror;
 pub mod object;
 mod plan;
 mod reference;
+mod rehearse;
 pub mod replicas;
 mod request;
 mod scrub;
@@ -52,6 +53,7 @@ pub use manifest::Manifest;
 pub use mirror::mirror;
 pub use object::ObjectRef;
 pub use plan::{Desired, MirrorPlan, MirrorProblem};
+pub use rehearse::rehearse;
 pub use replicas::Replicas;
 pub use served::{Resource, ResourceList, Served, ServerVersion};
 pub use workload::workloads;

@@ -68,15 +68,15 @@ fn state(live: Option<&Manifest>, desired: &Desired) -> ObjectState {
 /// A workload that an autoscaler sizes starts with the source's size. It is finished only by its last
 /// write, the one with the fingerprint: after a crash in between it still differs, and is sized again.
 pub async fn apply(target: &Cluster, desired: &Desired) -> Result<(), ClusterError> {
-    let resource = target.resource(desired.api_version(), &desired.object().kind)?;
     if let Some(replicas) = desired.initial_replicas {
-        start_at(target, resource, desired, replicas).await?;
+        start_at(target, desired, replicas).await?;
     }
-    target.apply(resource, desired.object(), desired.manifest.value()).await
+    target.apply(desired.api_version(), desired.object(), desired.manifest.value(), false).await
 }
 
 /// Brings a workload that is not finished to its first size. One that is larger already is left alone.
-async fn start_at(target: &Cluster, resource: &Resource, desired: &Desired, replicas: u32) -> Result<(), ClusterError> {
+async fn start_at(target: &Cluster, desired: &Desired, replicas: u32) -> Result<(), ClusterError> {
+    let resource = target.resource(desired.api_version(), &desired.object().kind)?;
     let live = target.get(resource, desired.object()).await?;
     if live.as_ref().is_some_and(|live| live.annotation(DIGEST_ANNOTATION).is_some()) {
         return Ok(());
@@ -85,7 +85,7 @@ async fn start_at(target: &Cluster, resource: &Resource, desired: &Desired, repl
     if let Some(Value::Object(annotations)) = unfinished.pointer_mut("/metadata/annotations") {
         annotations.remove(DIGEST_ANNOTATION);
     }
-    target.apply(resource, desired.object(), &unfinished).await?;
+    target.apply(desired.api_version(), desired.object(), &unfinished, false).await?;
     let size = live.and_then(|live| live.value().pointer("/spec/replicas").and_then(Value::as_u64));
     if size.is_none_or(|size| size < u64::from(replicas)) {
         scale(target, desired.object(), replicas).await?;
@@ -154,11 +154,18 @@ fn released(entry: &Value) -> Option<Value> {
 }
 
 impl Cluster {
-    /// Applies one object as it is given.
-    async fn apply(&self, resource: &Resource, object: &ObjectRef, body: &Value) -> Result<(), ClusterError> {
+    /// Applies one object as it is given; a `dry_run` goes all the way and stores nothing.
+    pub(super) async fn apply(
+        &self,
+        api_version: &str,
+        object: &ObjectRef,
+        body: &Value,
+        dry_run: bool,
+    ) -> Result<(), ClusterError> {
+        let resource = self.resource(api_version, &object.kind)?;
         let call = Call::on("patch", resource, object);
         let path = Path::new(resource.path(&object.namespace));
-        let params = PatchParams::apply(FIELD_MANAGER);
+        let params = PatchParams { dry_run, ..PatchParams::apply(FIELD_MANAGER) };
         self.send(&call, path.patch(&object.name, &params, &Patch::Apply(body))).await.map(drop)
     }
 

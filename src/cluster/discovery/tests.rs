@@ -37,7 +37,7 @@ async fn an_aggregated_api_may_be_down() {
 async fn an_api_that_is_mirrored_may_not() {
     let broken = |seen: &Seen| if seen.line == "GET /apis/apps/v1" { (503, json!("down")) } else { answer(seen) };
     let error = Cluster::from_client("blue", client(broken).0).await.unwrap_err();
-    assert_eq!(error.to_string(), "cluster blue is too busy to get /apis/apps/v1 (HTTP 503)");
+    assert_eq!(error.to_string(), "cluster blue cannot get /apis/apps/v1 right now: no reason given (HTTP 503)");
 }
 
 #[tokio::test]
