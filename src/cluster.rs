@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 
+mod answer;
 mod apply;
 mod call;
 mod closure;

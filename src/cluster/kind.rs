@@ -20,6 +20,7 @@ mod hpa;
 mod ingress;
 mod pdb;
 pub mod pod_template;
+mod seccomp;
 mod secret;
 mod selection;
 mod service;
@@ -73,7 +74,8 @@ pub trait Kind: Sync {
         None
     }
 
-    /// Removes what the source's cluster chose and the target's has to choose for itself.
+    /// Removes what the source's cluster chose and the target's has to choose for itself, and renews what only
+    /// old servers understand.
     fn scrub(&self, _body: &mut Value, _keep: &BTreeSet<Keep>, _findings: &mut Vec<Finding>) {}
 
     /// What the target would refuse or never finish, looked at after every change was made.
