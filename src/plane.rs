@@ -4,6 +4,7 @@
 //! a weight the plane cannot represent is an error before the first write. Reading back is `observe`; no driver trusts the
 //! answer to its own write.
 
+pub mod embedded;
 pub mod haproxy;
 pub mod memory;
 
@@ -97,6 +98,6 @@ pub trait Plane: Send + Sync {
 pub fn connect(spec: &PlaneSpec) -> Option<Box<dyn Plane>> {
     match &spec.driver {
         DriverSpec::Haproxy(spec) => Some(Box::new(haproxy::Haproxy::new(spec.clone()))),
-        DriverSpec::InProcess => None,
+        DriverSpec::Embedded => None,
     }
 }

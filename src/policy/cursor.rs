@@ -50,24 +50,47 @@ impl<'t> Cursor<'t> {
         Some(Fields { at: self.node.at, path: self.path.clone(), open, known: Vec::new(), problems: self.problems })
     }
 
-    /// The items of a list.
-    pub fn items(&self) -> Option<Vec<Cursor<'t>>> {
-        let Value::Seq(items) = &self.node.value else { return self.expected("a list") };
+    /// The items, where it is a list.
+    fn items(&self) -> Vec<Cursor<'t>> {
+        let Value::Seq(items) = &self.node.value else { return Vec::new() };
         let items = items.iter().enumerate();
         let cursor = |(index, node)| Cursor { node, path: format!("{}[{index}]", self.path), problems: self.problems };
-        Some(items.map(cursor).collect())
+        items.map(cursor).collect()
     }
 
     /// The items of a list that may not be empty.
     pub fn some_items(&self) -> Option<Vec<Cursor<'t>>> {
-        let items = self.items()?;
-        if items.is_empty() { self.refuse("must not be empty", None) } else { Some(items) }
+        match &self.node.value {
+            Value::Seq(items) if items.is_empty() => self.refuse("must not be empty", None),
+            Value::Seq(_) => Some(self.items()),
+            _ => self.expected("a list"),
+        }
     }
 
     /// A list whose items are all read by `read`; `None` if one of them could not be.
     pub fn each<T>(&self, read: impl Fn(Cursor<'t>) -> Option<T>) -> Option<Vec<T>> {
         let read: Vec<Option<T>> = self.some_items()?.into_iter().map(read).collect();
         read.into_iter().collect()
+    }
+
+    /// Like `each`, for items with a field `name` that no two may share.
+    pub fn each_named<T>(&self, read: impl Fn(Cursor<'t>) -> Option<T>) -> Option<Vec<T>> {
+        let mut seen = Vec::new();
+        for item in self.items() {
+            let Some(name) = item.peek("name") else { continue };
+            if seen.contains(&name.node.value) {
+                let _: Option<()> = name.refuse("another one here has this name already", None);
+            }
+            seen.push(name.node.value.clone());
+        }
+        self.each(read)
+    }
+
+    /// A field of a mapping, without noting that it was asked for.
+    fn peek(&self, name: &str) -> Option<Cursor<'t>> {
+        let Value::Map(entries) = &self.node.value else { return None };
+        let (_, node) = entries.iter().find(|(key, _)| key.text == name)?;
+        Some(Cursor { node, path: join(&self.path, name), problems: self.problems })
     }
 
     /// Text that is not empty.
@@ -178,7 +201,8 @@ impl<'t> Fields<'t> {
         self.open.retain(|(key, node)| {
             let hit = key.text == name;
             if hit {
-                found = Some(*node);
+                // Where it is given twice that has been noted; the first one is read.
+                found.get_or_insert(*node);
             }
             !hit
         });
@@ -206,8 +230,11 @@ impl<'t> Fields<'t> {
         if found.len() == 1 {
             return found.pop();
         }
-        let message = format!("needs exactly one of {}, has {}", names.join(", "), found.len());
-        self.problems.push(self.at, &self.path, message, None);
+        // A misspelt one is noted as what it is, once the fields are finished.
+        if !found.is_empty() || self.open.is_empty() {
+            let message = format!("needs exactly one of {}, has {}", names.join(", "), found.len());
+            self.problems.push(self.at, &self.path, message, None);
+        }
         None
     }
 

@@ -153,28 +153,16 @@ fn transform(at: &Cursor<'_>) -> Option<Transform> {
 }
 
 fn planes(at: &Cursor<'_>) -> Option<Vec<PlaneSpec>> {
-    let planes = at.each(|item| {
+    at.each_named(|item| {
         let mut fields = item.fields()?;
-        let name_at = fields.require("name");
-        let name = name_at.as_ref().and_then(Cursor::name);
-        let driver = fields.require("haproxy").and_then(|at| haproxy(&at));
+        let name = fields.require("name").and_then(|at| at.name());
+        let driver = fields.variant(&["haproxy", "embedded"]).and_then(|(driver, at)| match driver {
+            "haproxy" => haproxy(&at).map(DriverSpec::Haproxy),
+            _ => at.fields().map(Fields::finish).map(|()| DriverSpec::Embedded),
+        });
         fields.finish();
-        Some((PlaneSpec { name: name?, driver: DriverSpec::Haproxy(driver?) }, name_at?))
-    })?;
-    unique(planes, |plane| &plane.name)
-}
-
-/// The items alone, unless two of them have one name.
-fn unique<T>(items: Vec<(T, Cursor<'_>)>, name: impl Fn(&T) -> &Name) -> Option<Vec<T>> {
-    let mut seen = BTreeSet::new();
-    let mut whole = true;
-    for (item, at) in &items {
-        if !seen.insert(name(item).clone()) {
-            whole = false;
-            let _: Option<()> = at.refuse(format!("another one here is called {} already", name(item)), None);
-        }
-    }
-    whole.then(|| items.into_iter().map(|(item, _)| item).collect())
+        Some(PlaneSpec { name: name?, driver: driver? })
+    })
 }
 
 fn haproxy(at: &Cursor<'_>) -> Option<HaproxySpec> {
@@ -273,25 +261,18 @@ fn step(at: &Cursor<'_>) -> Option<Step> {
 
 fn analysis(at: &Cursor<'_>) -> Option<Analysis> {
     let mut fields = at.fields()?;
-    let interval =
-        fields.or("interval", SignedDuration::from_secs(10), |at| at.duration(SignedDuration::from_millis(100)));
-    let window_at = fields.get("window");
-    let window = match &window_at {
-        Some(at) => at.duration(SECOND),
-        None => Some(SignedDuration::from_mins(1)),
-    };
+    let interval = SignedDuration::from_secs(10);
+    let interval = fields.or("interval", interval, |at| at.duration(SignedDuration::from_millis(100)));
+    let window = fields.or("window", SignedDuration::from_mins(1), |at| match (at.duration(SECOND)?, interval) {
+        (window, Some(interval)) if window < interval * 2 => at.refuse("is shorter than two intervals", None),
+        (window, _) => Some(window),
+    });
     let prometheus = fields.or("prometheus", None, |at| prometheus(&at).map(Some));
-    let metrics_at = fields.require("metrics");
-    let metrics = metrics_at.as_ref().and_then(|at| metrics(at, prometheus.as_ref()));
+    let metrics = fields.require("metrics").and_then(|at| metrics(&at, prometheus.as_ref()));
     let share = ShareSpec { total: None, tolerance: Weight::percent_saturating(5), min_samples: 100 };
     let share = fields.or("share", share.clone(), |at| share_spec(&at, share));
     fields.finish();
-    let analysis =
-        Analysis { interval: interval?, window: window?, prometheus: prometheus?, metrics: metrics?, share: share? };
-    match window_at {
-        Some(at) if analysis.window < analysis.interval => at.refuse("is shorter than the interval", None),
-        _ => Some(analysis),
-    }
+    Some(Analysis { interval: interval?, window: window?, prometheus: prometheus?, metrics: metrics?, share: share? })
 }
 
 fn prometheus(at: &Cursor<'_>) -> Option<PrometheusSpec> {
@@ -306,10 +287,9 @@ fn prometheus(at: &Cursor<'_>) -> Option<PrometheusSpec> {
 }
 
 fn metrics(at: &Cursor<'_>, prometheus: Option<&Option<PrometheusSpec>>) -> Option<Vec<MetricSpec>> {
-    let metrics = at.each(|item| {
+    at.each_named(|item| {
         let mut fields = item.fields()?;
-        let name_at = fields.require("name");
-        let name = name_at.as_ref().and_then(Cursor::name);
+        let name = fields.require("name").and_then(|at| at.name());
         let source = metric_source(&mut fields, prometheus);
         let max = fields.require("max").and_then(|at| at.fraction());
         let baseline =
@@ -325,9 +305,8 @@ fn metrics(at: &Cursor<'_>, prometheus: Option<&Option<PrometheusSpec>>) -> Opti
         fields.finish();
         let metric =
             MetricSpec { name: name?, source: source?, max: max?, baseline: baseline?, min_samples: min_samples? };
-        on_no_data.and(Some((metric, name_at?)))
-    })?;
-    unique(metrics, |metric| &metric.name)
+        on_no_data.and(Some(metric))
+    })
 }
 
 fn metric_source(fields: &mut Fields<'_>, prometheus: Option<&Option<PrometheusSpec>>) -> Option<MetricSource> {

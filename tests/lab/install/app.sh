@@ -30,8 +30,8 @@ make_images() {
   image_config "$work/images/layer.tar" pause >"$work/images/pause.json"
   cat >"$work/images/manifest.json" <<'JSON'
 [
-  {"Config": "app.json", "RepoTags": ["docker.io/crossfade-lab/app:1"], "Layers": ["layer.tar"]},
-  {"Config": "pause.json", "RepoTags": ["docker.io/crossfade-lab/pause:1"], "Layers": ["layer.tar"]}
+  {"Config": "app.json", "RepoTags": ["crossfade.lab/app:1"], "Layers": ["layer.tar"]},
+  {"Config": "pause.json", "RepoTags": ["crossfade.lab/pause:1"], "Layers": ["layer.tar"]}
 ]
 JSON
   archive "$work/images" "$2.partial"

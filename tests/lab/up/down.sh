@@ -48,12 +48,14 @@ lab_mounts() { awk -v under="$LAB_DIR/" 'index($5, under) == 1 {print $5}' /proc
 remove_mounts() { lab_mounts | sort -r | xargs -r umount --lazy; }
 
 nothing_left() {
-  local left
+  local left namespace
   left=$(
-    ip netns list | grep -oE '^xf-[a-z]+' || true
+    for namespace in "${NAMESPACES[@]}"; do
+      [[ ! -e /run/netns/$namespace ]] || echo "namespace $namespace"
+    done
     lab_mounts
     node_cgroups
-    ip -o link show xf-host 2>/dev/null || true
+    ip -oneline link show xf-host 2>/dev/null || true
   )
   [[ -z $left ]] || die "left behind: $left"
 }

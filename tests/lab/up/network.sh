@@ -48,7 +48,7 @@ node_network() {
 host_network() {
   if ! ip link show xf-host >/dev/null 2>&1; then
     ip -n xf-vpc link del host 2>/dev/null || true
-    ip -n xf-vpc link add host type veth peer name xf-host netns 1
+    ip -n xf-vpc link add host type veth peer name xf-host netns "$$"
     ip -n xf-vpc link set host master bridge up
   fi
   ip addr replace "$HOST_ADDRESS/24" dev xf-host

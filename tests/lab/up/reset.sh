@@ -4,7 +4,7 @@
 lab_reset() {
   [[ -e $LAB_DIR/env ]] || die "the lab is not up; run: make lab-up"
   edge_reset
-  logged "$LAB_DIR/logs/clear-target.log" clear_target
+  clear_target
   # What a test left behind in Prometheus would be evidence in the next one.
   stop prometheus 2
   rm -rf "$LAB_DIR/prometheus"

@@ -1,7 +1,7 @@
 # What runs pods: containerd, the kubelet and kube-proxy of a node. Sourced, never run.
 # shellcheck shell=bash
 
-PAUSE_IMAGE=docker.io/crossfade-lab/pause:1
+PAUSE_IMAGE=crossfade.lab/pause:1
 
 containerd_socket() { printf '%s' "$LAB_DIR/$1/containerd.sock"; }
 
@@ -32,6 +32,8 @@ path = "$LAB_DIR/$1/opt"
 sandbox_image = "$PAUSE_IMAGE"
 # Needed where the lab itself runs without the right to lower an OOM score.
 restrict_oom_score_adj = true
+# A profile would be loaded into the machine's kernel and stay there.
+disable_apparmor = true
 
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "${CNI_PROGRAMS:-/usr/lib/cni}"

@@ -10,8 +10,11 @@ done
 unset cluster part
 
 lab_status() {
-  if [[ ! -e $LAB_DIR/env ]]; then
+  if [[ ! -e $LAB_DIR ]]; then
     echo "The lab is down. Start it with: make lab-up"
+    return 3
+  elif [[ ! -e $LAB_DIR/env ]]; then
+    echo "The lab was left half-way. Go on with make lab-up, or end it with make lab-down"
     return 3
   fi
   local healthy=0

@@ -17,8 +17,8 @@ workload_up() {
 }
 
 apply_workload() {
-  logged "$LAB_DIR/logs/apply-green.log" kube green apply -f "$LAB/rbac-green.yaml"
-  logged "$LAB_DIR/logs/apply-blue.log" kube blue apply --validate=false -f "$LAB/rbac-blue.yaml" -f "$LAB/checkout-blue.yaml"
+  logged "$LAB_DIR/logs/apply-green.log" kube green apply -f "$LAB/rbac.yaml" -f "$LAB/../../deploy/target-role.yaml"
+  logged "$LAB_DIR/logs/apply-blue.log" kube blue apply --validate=false -f "$LAB/rbac.yaml" -f "$LAB/../../deploy/source-role.yaml" -f "$LAB/checkout-blue.yaml"
 }
 
 # source_ready: every replica asked for is there, of the current template, and ready, and no other pod is.
@@ -57,11 +57,10 @@ fault() {
 
 # Everything a migration may have put on green, and the pods at once instead of in their own time.
 clear_target() {
-  kube green --namespace shop delete --ignore-not-found --wait=false \
-    hpa,pdb,ingress,service,deployment --all
-  kube green --namespace shop delete --ignore-not-found --wait=false replicaset,pod --all --force --grace-period=0
-  kube green --namespace shop delete --ignore-not-found --wait=false configmap,secret,serviceaccount \
-    --selector part-of=checkout
+  local delete=(kube green --namespace shop delete --ignore-not-found --wait=false)
+  logged "$LAB_DIR/logs/clear-target.log" "${delete[@]}" hpa,pdb,ingress,service,deployment --all
+  logged "$LAB_DIR/logs/clear-target.log" "${delete[@]}" replicaset,pod --all --force --grace-period=0
+  logged "$LAB_DIR/logs/clear-target.log" "${delete[@]}" configmap,secret,serviceaccount --selector part-of=checkout
 }
 
 target_clear() {

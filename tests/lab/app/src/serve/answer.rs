@@ -12,8 +12,8 @@ use serde_json::json;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 type Answer = Result<Response<Full<Bytes>>, Infallible>;
 

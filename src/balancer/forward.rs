@@ -1,0 +1,211 @@
+//! The way of one request: pick, send, send again where that is safe, relay, count. IO.
+//!
+//! What is sent again, and where:
+//!
+//! - nothing was written (no connection, or a kept one that the backend had closed): any request, on
+//!   another backend of the same side;
+//! - written in part, no answer: only an idempotent request without a body;
+//! - an answer has begun: never.
+//!
+//! The other side is used only when the picked side has no backend that is up; such a request is
+//! counted where it arrived and as spilled, so the measured share tells what happened.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use http_body_util::{Either, Empty, Full};
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::{self, HeaderValue};
+use hyper::{Request, Response, StatusCode};
+
+use super::Shared;
+use super::backend::{Backend, Connection, Outgoing, Unanswered};
+use super::headers::{is_idempotent, remove_hop_by_hop, rewrite_request};
+use super::members::InFlight;
+use super::pick::Side;
+
+/// Sends after which a request that keeps being lost is given up. Refused connections do not count:
+/// each of them ejects its backend, so they end by themselves.
+const SENDS: u32 = 3;
+
+/// What a client is answered with: a backend's own answer, or the balancer's reason for having none.
+pub(super) type Answer = Response<Either<Relayed, Full<Bytes>>>;
+
+/// Answers one request of `peer`.
+pub(super) async fn forward(shared: Arc<Shared>, mut request: Request<Incoming>, peer: SocketAddr) -> Answer {
+    let chosen = shared.next_side();
+    rewrite_request(&mut request, peer.ip());
+    let (mut request, copy) = split(request);
+    let mut sends = 0;
+    loop {
+        let Some((side, backend)) = shared.route(chosen) else {
+            return unserved(&shared, chosen);
+        };
+        let members = shared.members(side);
+        let mut relay = Attempt::new(members.enter(), chosen != side);
+        let answered =
+            tokio::time::timeout(shared.config.response_timeout, backend.send(request, shared.config.connect_timeout));
+        match answered.await {
+            Ok(Ok((response, connection))) => return relay.answered(response, backend, connection),
+            Ok(Err(Unanswered::Refused(unsent, reason))) => {
+                tracing::info!(backend = %backend.address, reason, "a backend was ejected");
+                members.eject(&backend);
+                request = *unsent;
+            }
+            Ok(Err(Unanswered::Lost(error))) => {
+                sends += 1;
+                let Some(again) = copy.as_ref().filter(|_| sends < SENDS) else {
+                    let reason = format!("{} closed the connection without an answer: {error}", backend.address);
+                    return relay.unanswered(StatusCode::BAD_GATEWAY, reason);
+                };
+                request = again.clone().map(|()| Either::Right(Empty::new()));
+            }
+            Err(_) => {
+                let reason = format!("{} did not answer in time", backend.address);
+                return relay.unanswered(StatusCode::GATEWAY_TIMEOUT, reason);
+            }
+        }
+        relay.repeated();
+    }
+}
+
+/// The request to send, and a copy of its head where it may be sent again after it was written.
+fn split(request: Request<Incoming>) -> (Request<Outgoing>, Option<Request<()>>) {
+    if is_idempotent(request.method()) && request.body().is_end_stream() {
+        let head = request.map(|_| ());
+        let copy = head.clone();
+        (head.map(|()| Either::Right(Empty::new())), Some(copy))
+    } else {
+        (request.map(Either::Left), None)
+    }
+}
+
+fn unserved(shared: &Shared, chosen: Side) -> Answer {
+    let tally = &shared.members(chosen).tally;
+    tally.requests.fetch_add(1, Ordering::Relaxed);
+    tally.failed.fetch_add(1, Ordering::Relaxed);
+    let state = Side::BOTH.map(|side| {
+        let counters = shared.members(side).counters();
+        format!("{side} has {} of {} backends up", counters.healthy, counters.backends)
+    });
+    refusal(StatusCode::SERVICE_UNAVAILABLE, format!("no healthy backend: {}", state.join(", ")))
+}
+
+fn refusal(status: StatusCode, reason: String) -> Answer {
+    let mut response = Response::new(Either::Right(Full::from(reason + "\n")));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// A request that a side is working on, until its fate is known; dropped before that, the client left.
+struct Attempt {
+    in_flight: Option<InFlight>,
+    spilled: bool,
+}
+
+impl Attempt {
+    fn new(in_flight: InFlight, spilled: bool) -> Self {
+        Self { in_flight: Some(in_flight), spilled }
+    }
+
+    /// The backend answered: relays the answer and counts it.
+    fn answered(&mut self, mut response: Response<Incoming>, backend: Arc<Backend>, connection: Connection) -> Answer {
+        remove_hop_by_hop(response.headers_mut());
+        let in_flight = self.count(response.status().is_server_error());
+        response.map(|body| Either::Left(Relayed { body, rest: Some((backend, connection)), in_flight }))
+    }
+
+    /// The backend did not answer and the request cannot be sent again.
+    fn unanswered(&mut self, status: StatusCode, reason: String) -> Answer {
+        self.count(true);
+        refusal(status, reason)
+    }
+
+    /// The request goes on to another attempt, which counts it.
+    fn repeated(&mut self) {
+        if let Some(in_flight) = self.in_flight.take() {
+            increment(&in_flight.tally().retried);
+        }
+    }
+
+    fn count(&mut self, failed: bool) -> Option<InFlight> {
+        let in_flight = self.in_flight.take()?;
+        let tally = in_flight.tally();
+        increment(&tally.requests);
+        if failed {
+            increment(&tally.failed);
+        }
+        if self.spilled {
+            increment(&tally.spilled);
+        }
+        Some(in_flight)
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(in_flight) = self.in_flight.take() {
+            increment(&in_flight.tally().abandoned);
+        }
+    }
+}
+
+fn increment(count: &AtomicU64) {
+    count.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A backend's body on its way to the client; gives the connection back once it was read to its end.
+pub(super) struct Relayed {
+    body: Incoming,
+    rest: Option<(Arc<Backend>, Connection)>,
+    in_flight: Option<InFlight>,
+}
+
+impl Relayed {
+    fn finish(&mut self) {
+        if let Some((backend, connection)) = self.rest.take() {
+            backend.keep(connection);
+        }
+    }
+}
+
+impl Body for Relayed {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        match &frame {
+            None => self.finish(),
+            Some(Ok(_)) => {}
+            Some(Err(_)) => {
+                self.rest = None;
+                if let Some(in_flight) = &self.in_flight {
+                    increment(&in_flight.tally().failed);
+                }
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Relayed {
+    /// A body of known length is not read past its last byte, so its end shows only here.
+    fn drop(&mut self) {
+        if self.body.is_end_stream() {
+            self.finish();
+        }
+    }
+}
