@@ -33,13 +33,21 @@ pub struct Inventory {
     pub objects: Objects,
     /// Objects that would belong to it, and why they do not.
     pub left_out: BTreeMap<ObjectRef, Absence>,
+    /// Objects that carry the labels and are of a kind that is not mirrored.
+    pub unmirrored: BTreeSet<ObjectRef>,
+    /// Kinds of which nobody could look whether there are such objects, because it is not allowed.
+    pub unseen: BTreeSet<String>,
 }
 
 impl fmt::Debug for Inventory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { objects, left_out } = self;
-        let objects: Vec<_> = objects.keys().map(ToString::to_string).collect();
-        f.debug_struct("Inventory").field("objects", &objects).field("left_out", left_out).finish()
+        let Self { objects, left_out, unmirrored, unseen } = self;
+        f.debug_struct("Inventory")
+            .field("objects", &objects.keys().collect::<Vec<_>>())
+            .field("left_out", left_out)
+            .field("unmirrored", unmirrored)
+            .field("unseen", unseen)
+            .finish()
     }
 }
 

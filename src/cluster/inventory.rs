@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::Cluster;
 use super::closure::{Inventory, close};
 use super::error::ClusterError;
-use super::kind::{KINDS, Kind, Objects, kind, read_as};
+use super::kind::{KINDS, Kind, Objects, UNMIRRORED, kind, read_as};
 use super::manifest::Manifest;
 use super::object::ObjectRef;
 use super::request::side_by_side;
@@ -24,7 +24,9 @@ pub async fn inventory(source: &Cluster, target: &Served, workloads: &Workloads)
         let closure = close(&found, &missing, &workloads.selector);
         if closure.wanted.is_empty() {
             found.retain(|object, _| closure.selected.contains(object));
-            return Ok(Inventory { objects: found, left_out: closure.left_out });
+            let mut inventory = Inventory { objects: found, left_out: closure.left_out, ..Inventory::default() };
+            look_for_unmirrored(source, workloads, &mut inventory).await?;
+            return Ok(inventory);
         }
         for (object, manifest) in fetch(source, target, closure.wanted).await? {
             match manifest {
@@ -63,6 +65,37 @@ async fn fetch(
         Ok((object, manifest))
     });
     side_by_side(reads).await
+}
+
+/// Looks for objects that carry the labels and will not move along. What a controller made is its own affair.
+async fn look_for_unmirrored(
+    source: &Cluster,
+    workloads: &Workloads,
+    inventory: &mut Inventory,
+) -> Result<(), ClusterError> {
+    let labels = &label_query(&workloads.selector);
+    let mut lists = Vec::new();
+    for (kind, versions) in UNMIRRORED {
+        let Some(resource) = source.served().first_of(versions, kind) else { continue };
+        lists.extend(workloads.namespaces.iter().map(|namespace| async move {
+            match source.list(resource, namespace.as_str(), labels).await {
+                Err(ClusterError::Forbidden { .. }) => Ok((*kind, None)),
+                found => Ok((*kind, Some(found?))),
+            }
+        }));
+    }
+    for (kind, found) in side_by_side(lists).await? {
+        match found {
+            Some(found) => {
+                let by_hand = found.into_iter().filter(|manifest| manifest.controller().is_none());
+                inventory.unmirrored.extend(by_hand.map(|manifest| manifest.object().clone()));
+            }
+            None => {
+                inventory.unseen.insert(kind.to_owned());
+            }
+        }
+    }
+    Ok(())
 }
 
 fn readable<'a>(source: &'a Cluster, target: &Served, object: &ObjectRef) -> Result<&'a Resource, ClusterError> {

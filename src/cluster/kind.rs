@@ -41,6 +41,20 @@ pub const KINDS: &[&dyn Kind] = &[
     &ingress::Ingress,
 ];
 
+/// Kinds that people put the same labels on and that are not mirrored, with the versions they are read in.
+/// They are only looked for, so that nobody believes they moved along.
+pub const UNMIRRORED: &[(&str, &[&str])] = &[
+    ("CronJob", &["batch/v1", "batch/v1beta1"]),
+    ("DaemonSet", &["apps/v1"]),
+    ("Job", &["batch/v1"]),
+    ("NetworkPolicy", &["networking.k8s.io/v1"]),
+    ("PersistentVolumeClaim", &["v1"]),
+    ("Pod", &["v1"]),
+    ("ReplicaSet", &["apps/v1"]),
+    ("ReplicationController", &["v1"]),
+    ("StatefulSet", &["apps/v1"]),
+];
+
 /// What is special about one kind.
 pub trait Kind: Sync {
     /// The kind, such as `Deployment`.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::closure::Absence;
-use super::super::double::{Seen, cluster, newest, object};
+use super::super::double::{Seen, cluster, newest, object, served};
 use super::super::manifest::Manifest;
 use super::*;
 use crate::policy::Name;
@@ -69,4 +69,31 @@ async fn a_kind_that_may_not_be_listed_is_an_error_and_no_empty_list() {
     let error = inventory(&source, &newest(), &workloads()).await.unwrap_err();
     let message = "cluster green does not allow to list ingresses.networking.k8s.io in namespace shop: no";
     assert_eq!(error.to_string(), message);
+}
+
+#[tokio::test]
+async fn what_carries_the_labels_and_stays_behind_is_named() {
+    let (mut source, log) = cluster(|seen| {
+        let owner =
+            json!({"metadata": {"ownerReferences": [{"kind": "CronJob", "name": "nightly", "controller": true}]}});
+        match seen.line.split('?').next().unwrap_or_default() {
+            "GET /apis/apps/v1/namespaces/shop/statefulsets" => {
+                list([object("apps/v1", "StatefulSet", "db", json!({}))])
+            }
+            "GET /apis/batch/v1/namespaces/shop/jobs" => list([object("batch/v1", "Job", "nightly-1", owner)]),
+            "GET /api/v1/namespaces/shop/pods" => (403, json!({"kind": "Status", "reason": "Forbidden", "code": 403})),
+            _ => shop(seen),
+        }
+    });
+    let others = [("apps/v1", "StatefulSet"), ("batch/v1", "Job"), ("v1", "Pod")];
+    let mirrored = KINDS.iter().map(|kind| (kind.versions()[0], kind.name()));
+    source.served = std::sync::Arc::new(served(mirrored.chain(others)));
+    let inventory = inventory(&source, &newest(), &workloads()).await.unwrap();
+    assert_eq!(inventory.unmirrored, [ObjectRef::new("StatefulSet", "shop", "db")].into());
+    assert_eq!(inventory.unseen, ["Pod".to_owned()].into());
+    let looked = log
+        .lines()
+        .into_iter()
+        .filter(|line| line.contains("/pods") || line.contains("sets") || line.contains("/jobs"));
+    assert!(looked.into_iter().all(|line| line.contains("labelSelector=part-of%3Dshop")));
 }

@@ -27,7 +27,7 @@ fn recorded() -> Objects {
 fn inventory_of(mut objects: Objects) -> Inventory {
     let closure = close(&objects, &BTreeSet::new(), &workloads().selector);
     objects.retain(|object, _| closure.selected.contains(object));
-    Inventory { objects, left_out: closure.left_out }
+    Inventory { objects, left_out: closure.left_out, ..Inventory::default() }
 }
 
 fn only(manifest: Manifest) -> Inventory {
