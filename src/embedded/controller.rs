@@ -20,7 +20,7 @@ use super::store::{Key, Store};
 use super::workload::{
     ADDRESS_ANNOTATION, Census, HASH_LABEL, deployment_status, owner, pod_of, pod_status, template_hash,
 };
-use super::write::Write;
+use super::write::{Edit, Write};
 
 /// A pod of an embedded cluster, as the world outside sees it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -206,7 +206,7 @@ impl Controller {
             && pod["metadata"]["annotations"][ADDRESS_ANNOTATION] != address
         {
             let patch = json!({"metadata": {"annotations": {ADDRESS_ANNOTATION: address}}});
-            self.write(key, "", now, |write| write.patch(&self.store, super::write::Patch::Merge(patch)).map(drop));
+            self.write(key, "", now, |write| write.edit(&self.store, Edit::Merge(patch)).map(drop));
         }
         self.write_status(key, pod, pod_status(pod, address, ready, now), now);
     }
@@ -217,8 +217,8 @@ impl Controller {
 
     fn write_status(&self, key: &Key, object: &Value, status: Value, now: &str) {
         if object["status"] != status {
-            let object = json!({"status": status});
-            self.write(key, "status", now, |write| write.replace(&self.store, object).map(drop));
+            let object = Edit::Replace(json!({"status": status}));
+            self.write(key, "status", now, |write| write.edit(&self.store, object).map(drop));
         }
     }
 
