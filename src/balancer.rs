@@ -166,9 +166,18 @@ impl Balancer {
     /// Closes the side to new requests, whatever the weight and however the other side fares, and
     /// completes once none is in flight there. Until [`admit`](Self::admit), the other side serves all.
     pub async fn drain(&self, side: Side) {
-        let members = self.shared.members(side);
-        members.set_drained(true);
-        members.idle().await;
+        self.close(side);
+        self.shared.members(side).idle().await;
+    }
+
+    /// Like [`drain`](Self::drain), without waiting for what is in flight.
+    pub fn close(&self, side: Side) {
+        self.shared.members(side).set_drained(true);
+    }
+
+    /// Whether the side is closed to new requests.
+    pub fn is_drained(&self, side: Side) -> bool {
+        self.shared.members(side).is_drained()
     }
 
     /// Opens a drained side again.

@@ -1,5 +1,135 @@
 //! The two clusters: what they hold, what they serve, and writing to them.
+//!
+//! A mirror runs through here in four steps. `inventory` (IO) reads what belongs to the migration;
+//! `mirror` (PURE) turns it into what the target shall hold; `compare` and `apply` (IO) bring the target
+//! there with server-side apply, never by force. `release` gives the ownership of every field back.
+//!
+//! ```text
+//! source ──list, get──▶ closure ──▶ Inventory ──convert, scrub, transform──▶ MirrorPlan ──apply──▶ target
+//! ```
+//!
+//! It refuses to guess: what cannot be carried is a problem with the object and the field named, and a
+//! cluster that does not answer is an error, never an empty list.
 
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+
+mod apply;
+mod call;
+mod closure;
+mod cover;
+mod digest;
+mod discovery;
+#[cfg(test)]
+mod double;
+mod error;
+mod inventory;
+mod kind;
+mod link;
+mod manifest;
+mod mirror;
 pub mod object;
+mod plan;
+mod reference;
+pub mod replicas;
+mod request;
+mod scrub;
+mod served;
+mod workload;
 
+pub use apply::{ObjectState, apply, compare, release, scale};
+pub use call::Call;
+pub use closure::Absence;
+pub use error::{Cause, ClusterError, Retry};
+pub use inventory::{Inventory, inventory};
+pub use kind::ClusterMade;
+pub use link::Link;
+pub use manifest::Manifest;
+pub use mirror::mirror;
 pub use object::ObjectRef;
+pub use plan::{Desired, MirrorPlan, MirrorProblem};
+pub use replicas::Replicas;
+pub use served::{Resource, ResourceList, Served, ServerVersion};
+pub use workload::workloads;
+
+#[cfg(test)]
+use kind::KINDS;
+
+/// How long a TCP or TLS handshake may take. A server in the same region needs milliseconds; this leaves
+/// room for one lost packet and its retransmission.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// One cluster that was reached, and what it serves.
+#[derive(Clone)]
+pub struct Cluster {
+    name: String,
+    client: kube::Client,
+    served: Arc<Served>,
+    version: ServerVersion,
+}
+
+impl Cluster {
+    /// Connects to a context of `kubeconfig`; without one, of the files in `KUBECONFIG`, or `~/.kube/config`.
+    pub async fn connect(context: &str, kubeconfig: Option<&Path>) -> Result<Self, ClusterError> {
+        Self::from_client(context, client(context, kubeconfig).await?).await
+    }
+
+    /// The cluster behind a client that is already set up.
+    pub async fn from_client(name: &str, client: kube::Client) -> Result<Self, ClusterError> {
+        let unknown = ServerVersion::new("", "", "");
+        let mut cluster = Self { name: name.to_owned(), client, served: Arc::default(), version: unknown };
+        cluster.version = discovery::version(&cluster).await?;
+        cluster.served = Arc::new(discovery::served(&cluster).await?);
+        Ok(cluster)
+    }
+
+    /// What the cluster is called here: the context, in most cases.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The version the server says it has.
+    pub fn version(&self) -> &ServerVersion {
+        &self.version
+    }
+
+    /// What the server serves.
+    pub fn served(&self) -> &Served {
+        &self.served
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cluster({} {})", self.name, self.version)
+    }
+}
+
+/// A client for a context. Contacts nobody.
+async fn client(context: &str, kubeconfig: Option<&Path>) -> Result<kube::Client, ClusterError> {
+    let unusable = |source: Cause| ClusterError::Config { cluster: context.to_owned(), source };
+    let file = match kubeconfig {
+        Some(path) => Kubeconfig::read_from(path),
+        None => Kubeconfig::read(),
+    };
+    let file = file.map_err(|error| unusable(kubeconfig_cause(error)))?;
+    let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
+    let config = kube::Config::from_custom_kubeconfig(file, &options).await;
+    let mut config = config.map_err(|error| unusable(kubeconfig_cause(error)))?;
+    config.connect_timeout = Some(CONNECT_PATIENCE);
+    // A retry inside the client would hide from the gates how long the server has been away.
+    config.default_retry = false;
+    kube::Client::try_from(config).map_err(|error| unusable(error.into()))
+}
+
+/// What is wrong with a kubeconfig. The parser quotes the lines around a mistake, which may be credentials.
+fn kubeconfig_cause(error: KubeconfigError) -> Cause {
+    match error {
+        KubeconfigError::Parse(_) => "it is no valid YAML of a kubeconfig".into(),
+        other => other.into(),
+    }
+}

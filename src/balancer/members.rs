@@ -100,6 +100,11 @@ impl Members {
         }
     }
 
+    /// Whether the side is closed to new requests.
+    pub(super) fn is_drained(&self) -> bool {
+        self.drained.load(Ordering::Acquire)
+    }
+
     /// Opens or closes the side to new requests.
     pub(super) fn set_drained(&self, drained: bool) {
         self.drained.store(drained, Ordering::Release);

@@ -131,8 +131,8 @@ pub struct PlaneSpec {
 pub enum DriverSpec {
     /// HAProxy's Runtime API.
     Haproxy(HaproxySpec),
-    /// Handed over by the program that embeds the engine; cannot be written in a file.
-    InProcess,
+    /// The balancer of the process that drives the migration, as in `demo`; `run` has none.
+    Embedded,
 }
 
 /// A backend of a running HAProxy.

@@ -13,7 +13,8 @@ die() {
   exit 1
 }
 
-# logged LOG COMMAND...: runs quietly into LOG, and shows its end when the command fails.
+# logged LOG COMMAND...: runs quietly into LOG, and shows its end when the command fails. COMMAND is one
+# program, or a function of one: inside, `set -e` does not hold.
 logged() {
   local log=$1
   shift

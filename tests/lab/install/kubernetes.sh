@@ -29,7 +29,7 @@ build_blue() {
   mkdir -p "$work" "$into/bin"
   cp "$LAB"/kubernetes/blue/{go.mod,go.sum,tools.go} "$work/"
   logged "$log-download.log" env -C "$work" go mod download
-  logged "$log-openapi.log" generate_openapi "$work"
+  logged "$log-openapi.log" "$LAB/install/openapi.sh" "$work"
   logged "$log-vendor.log" env -C "$work" go mod vendor
   mkdir -p "$work/vendor/k8s.io/kubernetes/pkg/generated/openapi"
   mv "$work/openapi.go" "$work/vendor/k8s.io/kubernetes/pkg/generated/openapi/zz_generated.openapi.go"
@@ -37,30 +37,4 @@ build_blue() {
     -ldflags "$(version_flags "$BLUE_VERSION")" -o "$into/bin/" \
     k8s.io/kubernetes/cmd/kube-{apiserver,controller-manager,scheduler,proxy} k8s.io/kubernetes/cmd/kubelet
   rm -rf "$work"
-}
-
-# generate_openapi WORK: writes WORK/openapi.go from every package that asks for it in its source.
-generate_openapi() (
-  set -euo pipefail
-  cd "$1"
-  go build -mod=mod -o openapi-gen k8s.io/kube-openapi/cmd/openapi-gen
-  : >header.txt
-  local packages
-  packages=$(openapi_packages | sort -u | paste -sd,)
-  GOFLAGS="$GOFLAGS -mod=mod" ./openapi-gen --go-header-file header.txt --input-dirs "$packages" \
-    --output-base generated --output-package openapi --output-file-base openapi --report-filename report.txt
-  mv generated/openapi/openapi.go openapi.go
-)
-
-# The import paths of the packages that carry the generator's tag.
-openapi_packages() {
-  local module folder
-  go list -mod=mod -m -f '{{.Path}} {{.Dir}}' all | grep '^k8s.io/' | while read -r module folder; do
-    [[ -n $folder ]] || continue
-    case $module in
-      k8s.io/kubernetes) grep -rlE '\+k8s:openapi-gen=' --include='*.go' "$folder/pkg" "$folder/cmd" ;;
-      k8s.io/kube-openapi | k8s.io/gengo | k8s.io/code-generator | k8s.io/sample-*) ;;
-      *) grep -rlE '\+k8s:openapi-gen=' --include='*.go' "$folder" ;;
-    esac | xargs -r -n1 dirname | sort -u | sed "s#^$folder#$module#" || true
-  done
 }

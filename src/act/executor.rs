@@ -1,0 +1,76 @@
+//! Carries out actions, with no opinion about them.
+
+use std::collections::BTreeMap;
+
+use super::store::StoreError;
+use crate::cluster::{self, ClusterError, Desired, Link, ObjectRef};
+use crate::migration::Action;
+use crate::plane::{Plane, PlaneError};
+use crate::policy::Name;
+
+/// The planes of a migration.
+pub type Planes = BTreeMap<Name, Box<dyn Plane>>;
+
+/// Why an action failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// A cluster said no or nothing.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// A plane said no or nothing.
+    #[error(transparent)]
+    Plane(#[from] PlaneError),
+    /// Nobody drives a plane of this name.
+    #[error("no plane is called {0}")]
+    NoPlane(Name),
+    /// The last look brought no body for the object; the next pass decides anew.
+    #[error("{0} was not looked at")]
+    NoBody(ObjectRef),
+    /// The intent could not be recorded, so nothing was done.
+    #[error("nothing was done, because it could not be recorded")]
+    Unrecorded(#[from] StoreError),
+}
+
+/// Everything an action can reach.
+#[derive(Clone, Copy)]
+pub struct Reach<'a> {
+    /// The source.
+    pub source: &'a Link,
+    /// The target.
+    pub target: &'a Link,
+    /// The planes.
+    pub planes: &'a Planes,
+    /// What each mirrored object shall be, as of the last look.
+    pub desired: &'a BTreeMap<ObjectRef, Desired>,
+}
+
+impl Reach<'_> {
+    /// Carries out one action. That it returns well says only that it was answered well.
+    pub async fn carry_out(self, action: &Action) -> Result<(), ActError> {
+        match action {
+            Action::ApplyObject { object } => {
+                let desired = self.desired.get(object).ok_or_else(|| ActError::NoBody(object.clone()))?;
+                Ok(cluster::apply(self.target.get().await?, desired).await?)
+            }
+            Action::SetWeight { plane, from, to } => Ok(self.plane(plane)?.shift(*from, *to).await?),
+            Action::RestorePlane { plane, setting } => Ok(self.plane(plane)?.restore(setting).await?),
+            Action::DrainSource { plane } => Ok(self.plane(plane)?.drain_source().await?),
+            Action::ScaleSource { workload, .. } => Ok(cluster::scale(self.source.get().await?, workload, 0).await?),
+            Action::Release { object } => Ok(cluster::release(self.target.get().await?, object).await?),
+        }
+    }
+
+    fn plane(&self, name: &Name) -> Result<&dyn Plane, ActError> {
+        let plane = self.planes.get(name).ok_or_else(|| ActError::NoPlane(name.clone()))?;
+        Ok(plane.as_ref())
+    }
+}
+
+/// Whether actions of one kind may be carried out at the same time. Objects are applied in their order; planes do not
+/// wait for one another, so that a dead one cannot hold up the rollback of the others.
+pub fn may_overlap(action: &Action) -> bool {
+    match action {
+        Action::SetWeight { .. } | Action::RestorePlane { .. } | Action::DrainSource { .. } => true,
+        Action::ApplyObject { .. } | Action::ScaleSource { .. } | Action::Release { .. } => false,
+    }
+}

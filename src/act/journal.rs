@@ -1,0 +1,222 @@
+//! The journal: one file, one line a record, appended and synced.
+//!
+//! Each line ends in a checksum over itself and the line before, so that a file that was cut, edited or mixed up is refused
+//! and not half believed. One fault is expected and mended: a last line without its end, which is what a crash while
+//! writing leaves. It never was acknowledged, so nothing was done because of it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::migration::{Action, Reply, State};
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "camelCase")]
+pub enum Record {
+    /// A process took the migration over.
+    Opened {
+        /// When.
+        at: Timestamp,
+        /// Form of the journal.
+        format: u32,
+        /// How many processes took it over, this one included.
+        epoch: u64,
+        /// Its process id.
+        pid: u32,
+    },
+    /// The state from here on.
+    State {
+        /// When.
+        at: Timestamp,
+        /// The state.
+        state: Box<State>,
+    },
+    /// An action is about to be carried out.
+    Intent {
+        /// When.
+        at: Timestamp,
+        /// The action.
+        action: Action,
+    },
+    /// An action was answered.
+    Outcome {
+        /// When.
+        at: Timestamp,
+        /// The action.
+        action: Action,
+        /// Why it failed; nothing where it was answered well.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// A command was answered.
+    Reply {
+        /// When.
+        at: Timestamp,
+        /// Who asked.
+        by: String,
+        /// What was asked.
+        request: crate::migration::Request,
+        /// The answer.
+        reply: Reply,
+    },
+}
+
+/// What can be wrong with a journal.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file could not be read or written.
+    #[error("cannot {verb} {}", path.display())]
+    Io {
+        /// What was tried.
+        verb: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A line is not what was written.
+    #[error("{}:{line} is damaged; restore the file, or move it away and start anew", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// A line has the right checksum and is not understood.
+    #[error("{}:{line} was written by another version", path.display())]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// Why it is not understood.
+        source: serde_json::Error,
+    },
+}
+
+/// An open journal.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    length: u64,
+    sum: String,
+}
+
+impl Journal {
+    /// Opens the journal at `path`, made where there is none, and reads what it holds.
+    pub fn open(path: &Path) -> Result<(Self, Vec<Record>), JournalError> {
+        let io = |verb| move |source| JournalError::Io { verb, path: path.to_owned(), source };
+        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let mut file = options.map_err(io("open"))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io("read"))?;
+        let (records, length, sum) = parse(path, &bytes)?;
+        file.set_len(length).map_err(io("mend"))?;
+        file.seek(SeekFrom::Start(length)).map_err(io("read"))?;
+        Ok((Self { path: path.to_owned(), file, length, sum }, records))
+    }
+
+    /// Appends a record and returns once it is on disk. Where that fails, the file is as it was.
+    pub fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        let path = self.path.clone();
+        self.write(record).map_err(|source| JournalError::Io { verb: "write", path, source })
+    }
+
+    fn write(&mut self, record: &Record) -> io::Result<()> {
+        let json = serde_json::to_string(record)?;
+        let sum = checksum(&self.sum, &json);
+        let line = format!("{json}\t{sum}\n");
+        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            // What arrived in part is taken back, so that the next append does not follow half a line.
+            let _ = self.file.set_len(self.length);
+            let _ = self.file.seek(SeekFrom::Start(self.length));
+            return Err(error);
+        }
+        self.length += line.len() as u64;
+        self.sum = sum;
+        Ok(())
+    }
+}
+
+/// Reads a journal without opening it for writing; a line that is still being written is left out.
+pub fn read(path: &Path) -> Result<Vec<Record>, JournalError> {
+    let bytes =
+        std::fs::read(path).map_err(|source| JournalError::Io { verb: "read", path: path.to_owned(), source })?;
+    Ok(parse(path, &bytes)?.0)
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Record>, u64, String), JournalError> {
+    let (mut records, mut length, mut sum) = (Vec::new(), 0, String::new());
+    for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let Some(text) = line.strip_suffix(b"\n") else { break };
+        let damaged = || JournalError::Damaged { path: path.to_owned(), line: index + 1 };
+        let text = std::str::from_utf8(text).map_err(|_| damaged())?;
+        let (json, found) = text.rsplit_once('\t').ok_or_else(damaged)?;
+        let expected = checksum(&sum, json);
+        if found != expected {
+            return Err(damaged());
+        }
+        let unknown = |source| JournalError::Unknown { path: path.to_owned(), line: index + 1, source };
+        records.push(serde_json::from_str(json).map_err(unknown)?);
+        length += line.len() as u64;
+        sum = expected;
+    }
+    Ok((records, length, sum))
+}
+
+fn checksum(before: &str, json: &str) -> String {
+    let digest = Sha256::new().chain_update(before).chain_update(json).finalize();
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(epoch: u64) -> Record {
+        Record::Opened { at: Timestamp::UNIX_EPOCH, format: 1, epoch, pid: 7 }
+    }
+
+    fn journal(records: u64) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        for epoch in 1..=records {
+            journal.append(&opened(epoch)).unwrap();
+        }
+        (dir, path)
+    }
+
+    #[test]
+    fn a_file_cut_at_any_byte_keeps_its_whole_lines_and_goes_on() {
+        let (_dir, path) = journal(3);
+        let whole = std::fs::read(&path).unwrap();
+        let ends: Vec<usize> = (0..whole.len()).filter(|i| whole[*i] == b'\n').map(|i| i + 1).collect();
+        for cut in 0..=whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let kept = ends.iter().filter(|end| **end <= cut).count();
+            let (mut journal, records) = Journal::open(&path).unwrap();
+            assert_eq!(records.len(), kept, "cut at {cut}");
+            journal.append(&opened(9)).unwrap();
+            assert_eq!(read(&path).unwrap().len(), kept + 1, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_changed_or_missing_line_is_refused() {
+        let (_dir, path) = journal(3);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        std::fs::write(&path, text.replacen("\"epoch\":2", "\"epoch\":5", 1)).unwrap();
+        assert!(matches!(Journal::open(&path), Err(JournalError::Damaged { line: 2, .. })));
+        std::fs::write(&path, format!("{}\n{}\n", lines[0], lines[2])).unwrap();
+        assert!(matches!(Journal::open(&path), Err(JournalError::Damaged { line: 2, .. })));
+    }
+}

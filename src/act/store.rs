@@ -1,0 +1,258 @@
+//! A migration's directory: the journal, a lock, the newest report, and a letter box for commands.
+//!
+//! One process at a time drives a migration; the lock goes with it, however it ends. Everybody may read the report and drop
+//! commands into the box, where they wait until somebody drives.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::journal::{Journal, JournalError, Record};
+use crate::migration::state::FORMAT;
+use crate::migration::{Command, Outcome, Reply, Report, State};
+use crate::policy::Migration;
+
+/// What can go wrong with the directory.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process drives this migration.
+    #[error("another process drives this migration ({} is locked)", path.display())]
+    Busy {
+        /// The lock.
+        path: PathBuf,
+    },
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The journal is of another form.
+    #[error("{} has form {found}, this version reads {FORMAT}", path.display())]
+    Format {
+        /// The journal.
+        path: PathBuf,
+        /// Its form.
+        found: u32,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {verb} {}", path.display())]
+    Io {
+        /// What was tried.
+        verb: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+fn io_error<'p>(verb: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> StoreError + 'p {
+    move |source| StoreError::Io { verb, path: path.to_owned(), source }
+}
+
+/// Where a migration's files are, whether or not anybody drives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    path: PathBuf,
+}
+
+impl Directory {
+    /// The directory of `migration` below `root`.
+    pub fn of(root: &Path, migration: &Migration) -> Self {
+        Self { path: root.join(format!("{}.{}", migration.namespace, migration.name)) }
+    }
+
+    /// Every migration's directory below `root`, in the order of their names.
+    pub fn all(root: &Path) -> Vec<Self> {
+        let entries = fs::read_dir(root).into_iter().flatten().flatten();
+        let mut all: Vec<_> = entries.map(|entry| Self { path: entry.path() }).collect();
+        all.retain(|directory| directory.journal().is_file());
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        all
+    }
+
+    /// `namespace.name` of the migration.
+    pub fn name(&self) -> String {
+        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// The journal's path.
+    pub fn journal(&self) -> PathBuf {
+        self.path.join("journal.jsonl")
+    }
+
+    fn lock(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
+    fn report_file(&self) -> PathBuf {
+        self.path.join("report.json")
+    }
+
+    fn inbox(&self) -> PathBuf {
+        self.path.join("inbox")
+    }
+
+    fn reply_file(&self, id: &str) -> PathBuf {
+        self.path.join("replies").join(format!("{id}.json"))
+    }
+
+    /// Whether a process drives the migration at this moment.
+    pub fn is_driven(&self) -> bool {
+        File::open(self.lock()).is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// The newest report, where there is one.
+    pub fn report(&self) -> Option<Report> {
+        read_json(&self.report_file())
+    }
+
+    /// The newest state in the journal.
+    pub fn state(&self) -> Result<Option<State>, StoreError> {
+        Ok(last_state(super::journal::read(&self.journal())?))
+    }
+
+    /// Drops a command into the letter box.
+    pub fn send(&self, command: &Command) -> Result<(), StoreError> {
+        write_json(&self.inbox().join(format!("{}.json", command.id)), command)
+    }
+
+    /// The answer to a command, once there is one.
+    pub fn reply(&self, id: &str) -> Option<Reply> {
+        read_json(&self.reply_file(id))
+    }
+
+    /// Takes a command back that nobody has read yet. Whether it was still there.
+    pub fn withdraw(&self, id: &str) -> bool {
+        fs::remove_file(self.inbox().join(format!("{id}.json"))).is_ok()
+    }
+}
+
+/// A migration's directory while this process drives it.
+#[derive(Debug)]
+pub struct Store {
+    directory: Directory,
+    journal: Journal,
+    epoch: u64,
+    // Held for its lock alone.
+    _lock: File,
+}
+
+impl Store {
+    /// Takes the directory over, and reads the state a former process left.
+    pub fn open(directory: &Directory, now: Timestamp) -> Result<(Self, Option<State>), StoreError> {
+        for path in [directory.inbox(), directory.path.join("replies")] {
+            fs::create_dir_all(&path).map_err(io_error("create", &path))?;
+        }
+        let lock_path = directory.lock();
+        let lock = take_lock(lock_path)?;
+        let (mut journal, records) = Journal::open(&directory.journal())?;
+        let mut epoch = 1;
+        for record in &records {
+            let Record::Opened { format, epoch: before, .. } = record else { continue };
+            if *format != FORMAT {
+                return Err(StoreError::Format { path: directory.journal(), found: *format });
+            }
+            epoch = before + 1;
+        }
+        journal.append(&Record::Opened { at: now, format: FORMAT, epoch, pid: std::process::id() })?;
+        let store = Self { directory: directory.clone(), journal, epoch, _lock: lock };
+        Ok((store, last_state(records)))
+    }
+
+    /// How many processes took this migration over, this one included.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Where the files are.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// Appends a record; it is on disk when this returns.
+    pub fn append(&mut self, record: &Record) -> Result<(), StoreError> {
+        Ok(self.journal.append(record)?)
+    }
+
+    /// Appends an outcome.
+    pub fn outcome(&mut self, at: Timestamp, outcome: &Outcome) -> Result<(), StoreError> {
+        let Outcome { action, error } = outcome.clone();
+        self.append(&Record::Outcome { at, action, error })
+    }
+
+    /// The commands in the letter box, oldest first. They stay there until they are answered.
+    pub fn commands(&self) -> Vec<Command> {
+        let entries = fs::read_dir(self.directory.inbox()).into_iter().flatten().flatten();
+        let mut commands: Vec<Command> = entries.filter_map(|entry| read_json(&entry.path())).collect();
+        commands.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+        commands
+    }
+
+    /// Whether somebody is waiting for an answer.
+    pub fn has_commands(&self) -> bool {
+        fs::read_dir(self.directory.inbox()).is_ok_and(|mut entries| {
+            entries.any(|entry| entry.is_ok_and(|entry| entry.path().extension().is_some_and(|end| end == "json")))
+        })
+    }
+
+    /// Answers a command and takes it out of the letter box.
+    pub fn answer(&mut self, at: Timestamp, command: &Command, reply: &Reply) -> Result<(), StoreError> {
+        let (by, request) = (command.by.clone(), command.request.clone());
+        self.append(&Record::Reply { at, by, request, reply: reply.clone() })?;
+        write_json(&self.directory.reply_file(&reply.id), reply)?;
+        self.directory.withdraw(&reply.id);
+        Ok(())
+    }
+
+    /// Publishes the newest report.
+    pub fn publish(&self, report: &Report) -> Result<(), StoreError> {
+        write_json(&self.directory.report_file(), report)
+    }
+
+    /// Puts the journal of an ended attempt aside and starts a new one.
+    pub fn start_anew(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let (path, epoch) = (self.directory.journal(), self.epoch);
+        let aside = self.directory.path.join(format!("journal.{epoch}.jsonl"));
+        fs::rename(&path, &aside).map_err(io_error("put aside", &path))?;
+        let (journal, _) = Journal::open(&path)?;
+        self.journal = journal;
+        self.append(&Record::Opened { at: now, format: FORMAT, epoch, pid: std::process::id() })
+    }
+}
+
+/// `is_driven` holds the lock for an instant to see whether it can; a few more looks tell it from a process that keeps it.
+const LOOKS: u32 = 50;
+
+fn take_lock(path: PathBuf) -> Result<File, StoreError> {
+    let lock = File::create(&path).map_err(io_error("create", &path))?;
+    for _ in 0..LOOKS {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(std::time::Duration::from_millis(2)),
+            Err(TryLockError::Error(source)) => return Err(StoreError::Io { verb: "lock", path, source }),
+        }
+    }
+    Err(StoreError::Busy { path })
+}
+
+fn last_state(records: Vec<Record>) -> Option<State> {
+    records.into_iter().rev().find_map(|record| match record {
+        Record::State { state, .. } => Some(*state),
+        _ => None,
+    })
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// Writes beside and renames, so that a reader never sees half a file.
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
+    let beside = path.with_extension("tmp");
+    let text = serde_json::to_vec_pretty(value).map_err(io::Error::other).map_err(io_error("write", path))?;
+    fs::write(&beside, text).map_err(io_error("write", &beside))?;
+    fs::rename(&beside, path).map_err(io_error("write", path))
+}

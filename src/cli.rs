@@ -1,0 +1,126 @@
+//! The command line: one file a verb.
+//!
+//! People read standard output; with `-o json` or `-o yaml` scripts do, and everything for people goes to standard error. Exit
+//! codes are part of the interface, see [`Exit`].
+
+mod command;
+mod demo;
+mod input;
+mod output;
+mod policy;
+mod progress;
+mod run;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::output::Format;
+
+/// What the shell is told. The numbers are stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// It was done.
+    Done = 0,
+    /// Something went wrong that none of the others says.
+    Failed = 1,
+    /// What was typed or written in a file is wrong; nothing was contacted.
+    BadInput = 2,
+    /// The migration went back to its origin.
+    RolledBack = 3,
+    /// It cannot go on without a person.
+    NeedsHuman = 4,
+    /// It was interrupted; traffic stays where it is.
+    Interrupted = 130,
+}
+
+#[derive(Debug, Parser)]
+#[command(name = "crossfade", version, about, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 bad input, 3 rolled back, 4 needs a human, 130 interrupted.")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// Directory in which migrations keep their journals [default: $XDG_STATE_HOME/crossfade]
+    #[arg(long, global = true, env = "CROSSFADE_STATE_DIR", value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// How to answer
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    output: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Watch a whole migration on this machine, with an injected failure; needs nothing else
+    Demo(demo::Demo),
+    /// Carry out a migration, or go on with one
+    Run(run::Run),
+    /// Show where migrations stand
+    Status(status::Status),
+    /// Stop advancing; what protects keeps running
+    Pause(command::Simple),
+    /// Go on after a pause
+    Resume(command::Simple),
+    /// Let an approval step pass
+    Approve(command::Simple),
+    /// Go back to the origin
+    Abort(command::Abort),
+    /// Let the source go: the point of no return
+    Commit(command::Simple),
+    /// Check policies
+    #[command(subcommand)]
+    Policy(policy::Policy),
+}
+
+/// Does what the arguments of this process say.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    output::start_tracing();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("crossfade: cannot start: {error}");
+            return ExitCode::from(Exit::Failed as u8);
+        }
+    };
+    let exit = match runtime.block_on(perform(cli)) {
+        Ok(exit) => exit,
+        Err(error) => {
+            eprintln!("crossfade: {error:#}");
+            Exit::Failed
+        }
+    };
+    // A look that is still under way at the end is of no use to anybody.
+    runtime.shutdown_background();
+    ExitCode::from(exit as u8)
+}
+
+async fn perform(cli: Cli) -> anyhow::Result<Exit> {
+    use crate::migration::Request;
+    let Cli { global, verb } = cli;
+    match verb {
+        Verb::Demo(demo) => demo::demo(&global, demo).await,
+        Verb::Run(run) => run::run(&global, run).await,
+        Verb::Status(status) => status::status(&global, status).await,
+        Verb::Pause(to) => command::send(&global, to, Request::Pause).await,
+        Verb::Resume(to) => command::send(&global, to, Request::Resume).await,
+        Verb::Approve(to) => command::send(&global, to, Request::Approve).await,
+        Verb::Abort(abort) => command::send(&global, abort.to, Request::Abort { why: abort.why }).await,
+        Verb::Commit(to) => command::send(&global, to, Request::Commit).await,
+        Verb::Policy(policy) => policy::policy(&global, policy),
+    }
+}
+
+impl Global {
+    fn state_root(&self) -> PathBuf {
+        self.state_dir.clone().unwrap_or_else(input::default_state_root)
+    }
+}

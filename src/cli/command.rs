@@ -1,0 +1,81 @@
+//! `crossfade pause`, `resume`, `approve`, `abort` and `commit`: asking something of a migration that runs.
+
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::output::{self, Format};
+use super::{Exit, Global, input, status};
+use crate::act::store::Directory;
+use crate::migration::{Command, Reply, Request};
+use crate::observe::clock::Clock;
+
+#[derive(Debug, Args)]
+pub(super) struct Simple {
+    /// The migration, as NAME or NAMESPACE.NAME; not needed where there is only one
+    pub(super) migration: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Abort {
+    #[command(flatten)]
+    pub(super) to: Simple,
+    /// Why; kept in the journal
+    #[arg(long, default_value = "", value_name = "WHY")]
+    pub(super) why: String,
+}
+
+/// How long an answer may take. A pass asks clusters, planes and Prometheus, each for some seconds at most.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(50);
+
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    migration: String,
+    #[serde(flatten)]
+    reply: &'a Reply,
+}
+
+pub(super) async fn send(global: &Global, to: Simple, request: Request) -> anyhow::Result<Exit> {
+    let directory = match status::find(&global.state_root(), to.migration.as_deref()) {
+        Ok(directory) => directory,
+        Err(message) => {
+            eprintln!("crossfade: {message}");
+            return Ok(Exit::BadInput);
+        }
+    };
+    let command = Command { id: unique(), at: Clock::start().now(), by: input::user(), request };
+    directory.send(&command)?;
+    let reply = wait(&directory, &command).await;
+    let message = "nobody drives this migration now; it is taken up by the next `crossfade run`".to_owned();
+    let reply = reply.unwrap_or_else(|| Reply { id: command.id.clone(), accepted: false, message });
+    match global.output {
+        Format::Text if reply.accepted => println!("{}: {}", directory.name(), reply.message),
+        Format::Text => eprintln!("{}: {}", directory.name(), reply.message),
+        format => output::machine(format, &Answer { migration: directory.name(), reply: &reply })?,
+    }
+    Ok(if reply.accepted { Exit::Done } else { Exit::NeedsHuman })
+}
+
+/// The answer, or nothing where nobody drives the migration.
+async fn wait(directory: &Directory, command: &Command) -> Option<Reply> {
+    let answer = async {
+        while directory.is_driven() {
+            if let Some(reply) = directory.reply(&command.id) {
+                return Some(reply);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        // The last thing it did may have been to answer.
+        directory.reply(&command.id)
+    };
+    tokio::time::timeout(PATIENCE, answer).await.ok().flatten()
+}
+
+/// A name no other command has: this process at this nanosecond.
+#[expect(clippy::disallowed_methods, reason = "makes a name; nothing is decided by it")]
+fn unique() -> String {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}", since.as_nanos(), std::process::id())
+}

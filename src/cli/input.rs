@@ -1,0 +1,69 @@
+//! What the environment and files give the program.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use miette::{GraphicalReportHandler, GraphicalTheme};
+
+use super::Exit;
+use super::output::{self, Format};
+use crate::policy::{self, Definitions, SourceFile};
+
+/// Where journals are kept unless somebody says otherwise.
+#[expect(clippy::disallowed_methods, reason = "the edge of the program is where its environment is read")]
+pub(super) fn default_state_root() -> PathBuf {
+    let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/state"));
+    base.or_else(home).unwrap_or_else(|| PathBuf::from(".")).join("crossfade")
+}
+
+/// Who is typing.
+#[expect(clippy::disallowed_methods, reason = "the edge of the program is where its environment is read")]
+pub(super) fn user() -> String {
+    std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "somebody".to_owned())
+}
+
+/// Reads and checks files; mistakes are shown, all of them.
+pub(super) fn definitions(paths: &[PathBuf], format: Format) -> anyhow::Result<Result<Definitions, Exit>> {
+    let mut files = Vec::new();
+    for path in paths {
+        match read(path) {
+            Ok(file) => files.push(file),
+            Err(error) => {
+                eprintln!("crossfade: {error:#}");
+                return Ok(Err(Exit::BadInput));
+            }
+        }
+    }
+    match policy::load(&files) {
+        Ok(definitions) => Ok(Ok(definitions)),
+        Err(invalid) => {
+            if format == Format::Text {
+                let theme = if output::is_terminal() { GraphicalTheme::unicode() } else { GraphicalTheme::none() };
+                let handler = GraphicalReportHandler::new_themed(theme).with_width(output::width());
+                for diagnostic in invalid.diagnostics() {
+                    let mut text = String::new();
+                    handler.render_report(&mut text, &diagnostic).context("cannot show a mistake")?;
+                    eprintln!("{text}");
+                }
+            } else {
+                output::machine(format, &invalid.problems)?;
+            }
+            eprintln!("crossfade: {invalid}");
+            Ok(Err(Exit::BadInput))
+        }
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<SourceFile> {
+    let name = path.display().to_string();
+    let text = if name == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let text = text.with_context(|| format!("cannot read {name}"))?;
+    Ok(SourceFile { name, text })
+}

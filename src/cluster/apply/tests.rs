@@ -1,0 +1,263 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+
+use super::super::double::{Seen, cluster, newest, object};
+use super::super::error::Retry;
+use super::super::{Inventory, inventory, mirror, workloads};
+use super::*;
+use crate::policy::{Name, Workloads};
+
+/// The engine runs these on a multi-threaded runtime.
+#[allow(dead_code)]
+fn futures_can_move_between_threads(cluster: &Cluster, plan: &MirrorPlan, selection: &Workloads) {
+    fn movable<T: Send>(_: T) {}
+    movable(compare(cluster, plan));
+    movable(apply(cluster, &plan.objects[0]));
+    movable(release(cluster, plan.objects[0].object()));
+    movable(inventory(cluster, cluster.served(), selection));
+    movable(workloads(cluster, &[]));
+    movable(Cluster::connect("green", None));
+}
+
+fn desired(manifest: Manifest) -> Desired {
+    let all = Workloads {
+        namespaces: vec![Name::new("shop").unwrap()],
+        selector: Default::default(),
+        keep: Default::default(),
+        transforms: Vec::new(),
+    };
+    let inventory = Inventory { objects: [(manifest.object().clone(), manifest)].into(), ..Inventory::default() };
+    mirror(&inventory, &newest(), &all).objects.pop().unwrap()
+}
+
+fn config_map() -> Desired {
+    desired(object("v1", "ConfigMap", "web", json!({"data": {"a": "b"}})))
+}
+
+fn failure(code: u16, reason: &str, message: &str, details: Value) -> (u16, Value) {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "code": code, "reason": reason, "message": message, "details": details});
+    (code, status)
+}
+
+#[tokio::test]
+async fn applies_under_one_manager_and_never_by_force() {
+    let (target, log) = cluster(|_| (200, json!({})));
+    let desired = config_map();
+    apply(&target, &desired).await.unwrap();
+    let seen = log.seen();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].line, "PATCH /api/v1/namespaces/shop/configmaps/web?&fieldManager=crossfade");
+    assert_eq!(&seen[0].body, desired.manifest.value());
+}
+
+#[tokio::test]
+async fn a_conflict_names_managers_and_fields() {
+    let cause = |manager: &str, field: &str| {
+        let message = format!("conflict with \"{manager}\" using v1");
+        json!({"reason": "FieldManagerConflict", "message": message, "field": field})
+    };
+    let causes = json!([cause("kubectl-patch", ".data.a"), cause("argocd", ".data.b"), cause("argocd", ".data.c")]);
+    let (target, _) = cluster(move |_| failure(409, "Conflict", "Apply failed", json!({"causes": causes})));
+    let error = apply(&target, &config_map()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "ConfigMap shop/web on cluster green has fields owned by argocd, kubectl-patch: data.a, data.b, data.c"
+    );
+    assert_eq!(error.retry(), Retry::AfterChange);
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_meaning() {
+    for (answer, text, retry) in [
+        (failure(401, "Unauthorized", "Unauthorized", json!({})), "does not know who asks", Retry::AfterChange),
+        (
+            failure(403, "Forbidden", "not you", json!({})),
+            "cluster green does not allow to patch configmaps web in namespace shop: not you",
+            Retry::AfterChange,
+        ),
+        (failure(404, "NotFound", "no namespace", json!({})), "has nothing to patch", Retry::AfterChange),
+        (failure(409, "Conflict", "modified", json!({})), "it changed meanwhile", Retry::Soon),
+        (failure(422, "Invalid", "data: too long", json!({})), "data: too long", Retry::AfterChange),
+        (failure(429, "TooManyRequests", "slow down", json!({})), "too busy", Retry::Soon),
+        (failure(503, "ServiceUnavailable", "starting", json!({})), "(HTTP 503)", Retry::Soon),
+        ((502, "<html>bad gateway</html>".into()), "(HTTP 502)", Retry::Soon),
+        ((200, "<html>log in</html>".into()), "answered nonsense", Retry::AfterChange),
+    ] {
+        let (target, _) = cluster(move |_| answer.clone());
+        let error = apply(&target, &config_map()).await.unwrap_err();
+        assert!(error.to_string().contains(text), "{error}");
+        assert_eq!(error.retry(), retry, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_never_shows() {
+    let secret = desired(object("v1", "Secret", "db", json!({"data": {"password": "aHVudGVyMg=="}})));
+    let shown = format!("{secret:?}");
+    let quote = "Secret \"db\" is invalid: data[password]: Invalid value: \"aHVudGVyMg==\"";
+    let details = json!({"causes": [{"field": "data[password]", "message": quote}]});
+    for answer in [
+        failure(422, "Invalid", quote, details.clone()),
+        failure(403, "Forbidden", quote, details),
+        (200, quote.into()),
+    ] {
+        let (target, _) = cluster(move |_| answer.clone());
+        let error = apply(&target, &secret).await.unwrap_err();
+        let everything = format!("{shown} {error} {error:?}");
+        assert!(!everything.contains("aHVudGVyMg") && !everything.contains("hunter2"), "{everything}");
+        assert!(everything.contains("secrets db in namespace shop"), "{everything}");
+    }
+}
+
+#[tokio::test]
+async fn compares_without_writing() {
+    let desired = config_map();
+    let plan = MirrorPlan { objects: vec![desired.clone()], problems: Vec::new() };
+    let live = |change: Value| {
+        let mut live = desired.manifest.value().clone();
+        json_patch::merge(&mut live, &json!({"metadata": {"uid": "1", "labels": {"theirs": "stays"}}}));
+        json_patch::merge(&mut live, &change);
+        (200, live)
+    };
+    for (answer, state) in [
+        (live(json!({})), ObjectState::InSync),
+        (live(json!({"data": {"more": "of somebody else"}})), ObjectState::InSync),
+        (live(json!({"data": {"a": "edited"}})), ObjectState::Differs),
+        (live(json!({"metadata": {"annotations": null}})), ObjectState::Differs),
+        (live(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})), ObjectState::Differs),
+        (failure(404, "NotFound", "", json!({})), ObjectState::Missing),
+    ] {
+        let (target, log) = cluster(move |_| answer.clone());
+        let states = compare(&target, &plan).await.unwrap();
+        assert_eq!(states, [(desired.object().clone(), state)].into());
+        assert_eq!(log.lines(), ["GET /api/v1/namespaces/shop/configmaps/web"]);
+    }
+}
+
+#[tokio::test]
+async fn lists_many_objects_page_by_page_instead_of_reading_each() {
+    let objects: Vec<_> =
+        (0..20).map(|at| desired(object("v1", "ConfigMap", &format!("web-{at}"), json!({})))).collect();
+    let plan = MirrorPlan { objects, problems: Vec::new() };
+    let page = |objects: &[Desired], next: &str| {
+        let bare = |desired: &Desired| {
+            let mut item = desired.manifest.value().clone();
+            item.as_object_mut().unwrap().retain(|key, _| key != "kind" && key != "apiVersion");
+            item
+        };
+        let items: Vec<_> = objects.iter().map(bare).collect();
+        (200, json!({"kind": "ConfigMapList", "metadata": {"continue": next}, "items": items}))
+    };
+    let pages = [page(&plan.objects[..12], "more"), page(&plan.objects[12..], "")];
+    let (target, log) = cluster(move |seen| pages[usize::from(seen.line.contains("continue=more"))].clone());
+    let states = compare(&target, &plan).await.unwrap();
+    assert_eq!(states.len(), 20);
+    assert!(states.values().all(|state| *state == ObjectState::InSync));
+    let path = "GET /api/v1/namespaces/shop/configmaps?&limit=500";
+    assert_eq!(log.lines(), [path.to_owned(), format!("{path}&continue=more")]);
+}
+
+/// A target that answers a Deployment of `size`, with or without a fingerprint, or none.
+fn sized(size: Option<u32>, finished: bool) -> impl Fn(&Seen) -> (u16, Value) {
+    move |seen| match size {
+        _ if !seen.line.starts_with("GET") => (200, json!({})),
+        None => failure(404, "NotFound", "", json!({})),
+        Some(size) => {
+            let annotations = if finished { json!({DIGEST_ANNOTATION: "x"}) } else { json!({}) };
+            let rest = json!({"metadata": {"annotations": annotations}, "spec": {"replicas": size}});
+            (200, object("apps/v1", "Deployment", "web", rest).into_value())
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_autoscaled_workload_starts_at_the_source_s_size_and_is_never_shrunk() {
+    let (get, patch) = ("GET", "PATCH");
+    for (size, finished, calls) in [
+        (None, false, vec![get, patch, "SCALE", patch]),
+        (Some(1), false, vec![get, patch, "SCALE", patch]),
+        (Some(9), false, vec![get, patch, patch]),
+        (Some(1), true, vec![get, patch]),
+    ] {
+        let (target, log) = cluster(sized(size, finished));
+        let manifest = object("apps/v1", "Deployment", "web", json!({"spec": {"template": {}}}));
+        apply(&target, &Desired { initial_replicas: Some(3), ..desired(manifest) }).await.unwrap();
+        let seen = log.seen();
+        let verbs = seen.iter().map(|seen| {
+            if seen.line.contains("/scale?") { "SCALE" } else { &seen.line[..seen.line.find(' ').unwrap()] }
+        });
+        assert_eq!(verbs.collect::<Vec<_>>(), calls);
+        let annotated: Vec<_> = seen.iter().filter(|seen| seen.body.to_string().contains(DIGEST_ANNOTATION)).collect();
+        assert_eq!(annotated.len(), 1, "only the last write finishes it");
+        assert_eq!(annotated[0].line, seen.last().unwrap().line);
+        assert!(seen.iter().all(|seen| seen.line.contains("/scale?") || !seen.body.to_string().contains("replicas")));
+    }
+}
+
+#[tokio::test]
+async fn scales_through_the_subresource_and_touches_nothing_else() {
+    let (target, log) = cluster(|_| (200, json!({})));
+    scale(&target, &ObjectRef::new("Deployment", "shop", "web"), 0).await.unwrap();
+    let seen = log.seen();
+    assert_eq!(seen[0].line, "PATCH /apis/apps/v1/namespaces/shop/deployments/web/scale?&fieldManager=crossfade");
+    assert_eq!(seen[0].body, json!({"spec": {"replicas": 0}}));
+}
+
+fn owned(manager: &str, fields: Value) -> Value {
+    json!({"manager": manager, "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields})
+}
+
+#[tokio::test]
+async fn releases_all_but_the_fingerprint_and_only_once() {
+    let digest = json!({"f:metadata": {"f:annotations": {format!("f:{DIGEST_ANNOTATION}"): {}}}});
+    let mut all = digest.clone();
+    json_patch::merge(&mut all, &json!({"f:data": {"f:a": {}}}));
+    let theirs = owned("argocd", json!({"f:data": {"f:b": {}}}));
+    for (before, after) in [
+        (json!([owned("crossfade", all.clone()), theirs]), Some(json!([owned("crossfade", digest.clone()), theirs]))),
+        (json!([owned("crossfade", digest.clone()), theirs]), None),
+        (json!([theirs]), None),
+        (json!([owned("crossfade", json!({"f:spec": {}}))]), Some(json!([{}]))),
+    ] {
+        let live =
+            object("v1", "ConfigMap", "web", json!({"metadata": {"resourceVersion": "7", "managedFields": before}}));
+        let (target, log) = cluster(move |_| (200, live.value().clone()));
+        release(&target, &ObjectRef::new("ConfigMap", "shop", "web")).await.unwrap();
+        let writes: Vec<_> =
+            log.seen().into_iter().filter(|seen| seen.line.starts_with("PATCH")).map(|seen| seen.body).collect();
+        let wanted = after.map(|after| json!({"metadata": {"resourceVersion": "7", "managedFields": after}}));
+        assert_eq!(writes, wanted.into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn release_reads_again_when_somebody_wrote_in_between_and_gives_up_in_the_end() {
+    for (refusals, attempts) in [(2, 3), (99, 5)] {
+        let refused = AtomicUsize::new(0);
+        let (target, log) = cluster(move |seen| {
+            let fields = json!([owned("crossfade", json!({"f:data": {}}))]);
+            let live = object(
+                "v1",
+                "ConfigMap",
+                "web",
+                json!({"metadata": {"resourceVersion": "7", "managedFields": fields}}),
+            );
+            if seen.line.starts_with("PATCH") && refused.fetch_add(1, Ordering::Relaxed) < refusals {
+                return failure(409, "Conflict", "the object has been modified", json!({}));
+            }
+            (200, live.into_value())
+        });
+        let outcome = release(&target, &ObjectRef::new("ConfigMap", "shop", "web")).await;
+        assert_eq!(outcome.is_ok(), refusals < attempts);
+        assert_eq!(log.lines().iter().filter(|line| line.starts_with("PATCH")).count(), attempts);
+    }
+}
+
+#[tokio::test]
+async fn what_is_gone_is_released() {
+    let (target, log) = cluster(|_| failure(404, "NotFound", "", json!({})));
+    release(&target, &ObjectRef::new("ConfigMap", "shop", "web")).await.unwrap();
+    assert_eq!(log.lines().len(), 1);
+}

@@ -1,0 +1,44 @@
+//! The fingerprint of a desired object. PURE.
+//!
+//! Comparing only asks whether everything desired is there; the fingerprint, kept in an annotation, also
+//! shows that something is no longer desired. It is a hash of the whole object, so of a Secret's values
+//! too: it is written next to those values and shown nowhere else.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// The annotation with the fingerprint; the only thing Crossfade adds to an object.
+pub const DIGEST_ANNOTATION: &str = "crossfade.dev/digest";
+
+/// SHA-256 of the object in hexadecimal, whatever the order of its keys.
+pub fn digest(body: &Value) -> String {
+    let mut hash = Sha256::new();
+    feed(&mut hash, body);
+    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Feeds a value so that no two different values feed the same bytes.
+fn feed(hash: &mut Sha256, value: &Value) {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_by_key(|(key, _)| *key);
+            hash.update(format!("{{{}", entries.len()));
+            for (key, value) in entries {
+                hash.update(Value::from(key.as_str()).to_string());
+                feed(hash, value);
+            }
+        }
+        Value::Array(entries) => {
+            hash.update(format!("[{}", entries.len()));
+            entries.iter().for_each(|entry| feed(hash, entry));
+        }
+        scalar => hash.update(format!("{scalar};")),
+    }
+}

@@ -1,0 +1,37 @@
+//! Deployment. PURE.
+//!
+//! Only `apps/v1`: the older versions default differently, and no server since 1.16 serves only those.
+
+use serde_json::Value;
+
+use super::{Kind, Reference, pod_template};
+use crate::convert::Finding;
+
+/// The Deployment kind.
+pub struct Deployment;
+
+impl Kind for Deployment {
+    fn name(&self) -> &'static str {
+        "Deployment"
+    }
+
+    fn versions(&self) -> &'static [&'static str] {
+        &["apps/v1", "apps/v1beta2", "apps/v1beta1", "extensions/v1beta1"]
+    }
+
+    fn refers_to(&self, body: &Value) -> Vec<Reference> {
+        self.pod_template(body).map(|template| pod_template::references(template, "spec.template")).unwrap_or_default()
+    }
+
+    fn pod_template<'a>(&self, body: &'a Value) -> Option<&'a Value> {
+        body.pointer("/spec/template")
+    }
+
+    fn check(&self, body: &Value, findings: &mut Vec<Finding>) {
+        if body.pointer("/spec/paused") == Some(&Value::Bool(true)) {
+            let message = "a paused Deployment never starts a pod on the target: resume it, or patch this field";
+            findings.push(Finding::blocks("spec.paused", message));
+        }
+        pod_template::check(body.pointer("/spec/template"), "spec.template", findings);
+    }
+}

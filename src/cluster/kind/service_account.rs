@@ -1,0 +1,44 @@
+//! ServiceAccount. PURE.
+//!
+//! Only the account: what it is allowed to do is bound by Roles, which are not mirrored.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{ClusterMade, Kind, Reference, entries, text_at};
+use crate::convert::Finding;
+use crate::policy::Keep;
+
+/// The ServiceAccount kind.
+pub struct ServiceAccount;
+
+impl Kind for ServiceAccount {
+    fn name(&self) -> &'static str {
+        "ServiceAccount"
+    }
+
+    fn versions(&self) -> &'static [&'static str] {
+        &["v1"]
+    }
+
+    fn made_by_cluster(&self, body: &Value) -> Option<ClusterMade> {
+        (text_at(body, "/metadata/name")? == "default").then_some(ClusterMade::SameName)
+    }
+
+    fn refers_to(&self, body: &Value) -> Vec<Reference> {
+        let pull_secrets = entries(body, "/imagePullSecrets").filter_map(|(at, secret)| {
+            let name = text_at(secret, "/name")?.to_owned();
+            let field = format!("imagePullSecrets[{at}].name");
+            Some(Reference { kind: "Secret", name, field, optional: true, brings: true })
+        });
+        pull_secrets.collect()
+    }
+
+    /// `secrets` lists tokens, which the token controller of each cluster adds by itself.
+    fn scrub(&self, body: &mut Value, _: &BTreeSet<Keep>, _: &mut Vec<Finding>) {
+        if let Some(account) = body.as_object_mut() {
+            account.remove("secrets");
+        }
+    }
+}

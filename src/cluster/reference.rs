@@ -1,0 +1,64 @@
+//! Whether everything that desired objects refer to will be there. PURE.
+//!
+//! Looked at after all transforms, so that a reference patched away is no problem any more.
+
+use std::collections::BTreeSet;
+
+use super::closure::Absence;
+use super::inventory::Inventory;
+use super::kind::{ClusterMade, Reference, kind};
+use super::object::ObjectRef;
+use super::plan::{Desired, MirrorProblem};
+use crate::convert::Finding;
+
+/// References that lead nowhere on the target, and objects that were left out.
+pub fn problems(desired: &[Desired], inventory: &Inventory) -> Vec<MirrorProblem> {
+    let planned: BTreeSet<_> = desired.iter().map(Desired::object).collect();
+    let mut problems = left_out(inventory);
+    for from in desired {
+        let body = from.manifest.value();
+        let references = kind(&from.object().kind).map(|kind| kind.refers_to(body)).unwrap_or_default();
+        for reference in references {
+            let to = ObjectRef::new(reference.kind, &from.object().namespace, reference.name.as_str());
+            let finding = if planned.contains(&to) { None } else { dangling(&reference, &to, inventory) };
+            let problem = |finding| MirrorProblem { object: Some(from.object().clone()), finding };
+            problems.extend(finding.map(problem));
+        }
+    }
+    problems
+}
+
+/// What to say about a reference to an object that is not mirrored.
+fn dangling(reference: &Reference, to: &ObjectRef, inventory: &Inventory) -> Option<Finding> {
+    let Reference { field, optional, .. } = reference;
+    if kind(&to.kind).is_none() {
+        let message = format!("needs {} {}, which is not mirrored, to exist on the target", to.kind, to.name);
+        return Some(Finding::notice(field, message));
+    }
+    match inventory.left_out.get(to) {
+        Some(Absence::ClusterMade(ClusterMade::SameName)) => None,
+        _ if *optional => None,
+        Some(Absence::Controlled(controller)) => {
+            Some(Finding::notice(field, format!("needs {to}, which {controller} has to make on the target too")))
+        }
+        Some(Absence::Missing) => Some(Finding::blocks(field, format!("needs {to}, which does not exist"))),
+        Some(Absence::Deleting) => Some(Finding::blocks(field, format!("needs {to}, which is being deleted"))),
+        Some(Absence::ClusterMade(ClusterMade::OtherName)) => {
+            Some(Finding::blocks(field, format!("needs {to}, a token that is valid on the source only")))
+        }
+        None => Some(Finding::blocks(field, format!("needs {to}, which is not part of the selection"))),
+    }
+}
+
+/// Objects that carry the labels, or act on the selection, and are left out all the same.
+fn left_out(inventory: &Inventory) -> Vec<MirrorProblem> {
+    let said = inventory.left_out.iter().filter_map(|(object, absence)| {
+        let message = match absence {
+            Absence::Missing | Absence::ClusterMade(_) => return None,
+            Absence::Deleting => "is left out: it is being deleted".to_owned(),
+            Absence::Controlled(controller) => format!("is left out: {controller} makes it"),
+        };
+        Some(MirrorProblem { object: Some(object.clone()), finding: Finding::notice("", message) })
+    });
+    said.collect()
+}

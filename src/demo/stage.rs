@@ -1,0 +1,217 @@
+//! The stage of the demo: clusters, balancer, traffic, and a directory for the journal. IO.
+
+use std::net::SocketAddr;
+
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use super::{Afterwards, LOOK};
+use crate::act::executor::Planes;
+use crate::act::store::Directory;
+use crate::balancer::{Balancer, Config, Side};
+use crate::cluster::Link;
+use crate::drive::{Driver, StartError, World};
+use crate::embedded::traffic::{Load, Traffic};
+use crate::embedded::{ClientError, Embedded, Shape};
+use crate::plane::embedded::Embedded as Plane;
+use crate::policy::{Assignment, InvalidInput, SourceFile, load};
+
+/// Users' requests a second: enough that a step has evidence within its two seconds, little enough for any machine.
+const RATE: u32 = 400;
+
+/// When traffic ends by itself, should the play not end it: longer than any act may take.
+const PLAYTIME: std::time::Duration = std::time::Duration::from_secs(180);
+
+/// What is migrated, and how.
+const DEFINITIONS: &str = include_str!("checkout.yaml");
+
+/// What stands on blue before.
+const WORKLOAD: &str = include_str!("workload.json");
+
+/// The kinds that are looked for on green, in the versions a server of 1.37 has.
+const KINDS: &[(&str, &str, &str)] = &[
+    ("v1", "ServiceAccount", "serviceaccounts"),
+    ("v1", "ConfigMap", "configmaps"),
+    ("v1", "Secret", "secrets"),
+    ("v1", "Service", "services"),
+    ("apps/v1", "Deployment", "deployments"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
+    ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+    ("networking.k8s.io/v1", "Ingress", "ingresses"),
+];
+
+/// Why the stage could not be set.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// A port or a directory could not be had.
+    #[error("this machine gave no port or directory")]
+    Machine(#[from] std::io::Error),
+    /// No client for an embedded cluster.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// An embedded cluster refused something.
+    #[error("an embedded cluster refused")]
+    Refused(#[from] kube::Error),
+    /// The demo's own files are wrong.
+    #[error("the demo's own files are wrong")]
+    Definitions(#[from] InvalidInput),
+    /// The demo's own workload is wrong.
+    #[error("the demo's own workload is wrong")]
+    Workload(#[from] serde_json::Error),
+    /// The demo's own migration has no policy.
+    #[error("the demo's own migration has no policy")]
+    NoPolicy,
+}
+
+/// Everything the play needs.
+pub(super) struct Stage {
+    pub(super) green: Embedded,
+    pub(super) balancer: Balancer,
+    pub(super) traffic: Traffic,
+    blue: Embedded,
+    clients: Clients,
+    assignment: Assignment,
+    state: TempDir,
+    followers: Vec<JoinHandle<()>>,
+}
+
+/// A client for each cluster.
+struct Clients {
+    blue: kube::Client,
+    green: kube::Client,
+}
+
+impl Stage {
+    /// Sets the stage: blue serves the workload, green is empty, traffic flows.
+    pub(super) async fn set() -> Result<Self, StageError> {
+        let definitions = load(&[SourceFile { name: "checkout.yaml".to_owned(), text: DEFINITIONS.to_owned() }])?;
+        let migration = definitions.migrations.first().ok_or(StageError::NoPolicy)?.clone();
+        let policy = definitions.policy_of(&migration).ok_or(StageError::NoPolicy)?.clone();
+        let blue = Embedded::start("blue", Shape::V1_20).await?;
+        let green = Embedded::start("green", Shape::V1_37).await?;
+        let clients = Clients { blue: blue.client()?, green: green.client()? };
+        for object in serde_json::from_str::<Vec<Value>>(WORKLOAD)? {
+            create(&clients.blue, object).await?;
+        }
+        let balancer = Balancer::start(Config::new(SocketAddr::from(([127, 0, 0, 1], 0)))).await?;
+        let sides = [(&blue, Side::Source), (&green, Side::Target)];
+        let followers = sides.map(|(cluster, side)| follow(&balancer, side, cluster)).into();
+        balancer.until_healthy(Side::Source, 3).await;
+        let traffic = Traffic::start(Load { rate: RATE, duration: PLAYTIME, ..Load::new(balancer.address()) });
+        let state = tempfile::Builder::new().prefix("crossfade-demo-").tempdir()?;
+        let assignment = Assignment { migration, policy };
+        Ok(Self { green, balancer, traffic, blue, clients, assignment, state, followers })
+    }
+
+    /// Who is on the stage.
+    pub(super) fn programme(&self) -> Vec<String> {
+        vec![
+            format!("blue    an old cluster (API of 1.20) at {}, with 3 pods", self.blue.url()),
+            format!("green   a new cluster (API of 1.37) at {}, empty", self.green.url()),
+            format!("edge    a balancer at {}, everything to blue", self.balancer.address()),
+            format!("users   {RATE} requests a second"),
+        ]
+    }
+
+    /// Where the journal is kept.
+    pub(super) fn directory(&self) -> Directory {
+        Directory::of(self.state.path(), &self.assignment.migration)
+    }
+
+    /// The engine, at the beginning of an attempt.
+    pub(super) fn driver(&self) -> Result<Driver, StartError> {
+        let plane: Box<dyn crate::plane::Plane> = Box::new(Plane::new(self.balancer.clone()));
+        let names = self.assignment.migration.planes.iter().map(|plane| plane.name.clone());
+        let planes: Planes = names.zip([plane]).collect();
+        let world = World {
+            source: Link::from_client("blue", self.clients.blue.clone()),
+            target: Link::from_client("green", self.clients.green.clone()),
+            planes,
+        };
+        let (driver, _) = Driver::take_up(self.assignment.clone(), world, &self.directory())?;
+        Ok(driver)
+    }
+
+    /// What green holds, as `kind version`.
+    pub(super) async fn mirrored(&self) -> Result<Vec<String>, StageError> {
+        let mut found = Vec::new();
+        for (version, kind, plural) in KINDS {
+            let objects = api(&self.clients.green, version, kind, plural).list(&ListParams::default()).await?;
+            found.extend(objects.iter().map(|_| format!("{kind} {version}")));
+        }
+        Ok(found)
+    }
+
+    /// Replicas that blue's Deployment asks for.
+    pub(super) async fn source_replicas(&self) -> Result<u64, StageError> {
+        let deployment = api(&self.clients.blue, "apps/v1", "Deployment", "deployments").get("checkout").await?;
+        Ok(deployment.data.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1))
+    }
+
+    /// Waits for so many more answers, and counts those of green.
+    pub(super) async fn afterwards(&self, requests: u64) -> Afterwards {
+        let green = |report: &crate::embedded::traffic::Report| {
+            report.answered.get("green").map(|answered| answered.requests).unwrap_or_default()
+        };
+        let before = self.traffic.report();
+        loop {
+            let after = self.traffic.report();
+            let settled = after.settled() - before.settled();
+            if settled >= requests {
+                return Afterwards { requests: settled, green: green(&after) - green(&before) };
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Clears the stage.
+    pub(super) async fn strike(self) {
+        self.traffic.stop().await;
+        for follower in &self.followers {
+            follower.abort();
+        }
+        self.balancer.shutdown(std::time::Duration::from_secs(1)).await;
+        self.blue.shutdown().await;
+        self.green.shutdown().await;
+    }
+}
+
+/// Keeps a side's backends what the cluster's ready pods are, as a cloud's balancer would.
+fn follow(balancer: &Balancer, side: Side, cluster: &Embedded) -> JoinHandle<()> {
+    let (balancer, mut pods) = (balancer.clone(), cluster.watch_pods());
+    tokio::spawn(async move {
+        loop {
+            let ready: Vec<SocketAddr> = {
+                let pods = pods.borrow_and_update();
+                pods.iter().filter(|pod| pod.ready).map(|pod| pod.address).collect()
+            };
+            balancer.set_backends(side, ready);
+            if pods.changed().await.is_err() {
+                return;
+            }
+        }
+    })
+}
+
+fn api(client: &kube::Client, version: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
+    let (group, version) = version.split_once('/').unwrap_or(("", version));
+    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
+    Api::namespaced_with(client.clone(), "shop", &resource)
+}
+
+async fn create(client: &kube::Client, object: Value) -> Result<(), StageError> {
+    let object: DynamicObject = serde_json::from_value(object)?;
+    let types = object.types.clone().unwrap_or_default();
+    let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &types.kind));
+    let api: Api<DynamicObject> = match &object.metadata.namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    };
+    let name = object.metadata.name.clone().unwrap_or_default();
+    api.patch(&name, &PatchParams::apply("kubectl"), &Patch::Apply(&object)).await?;
+    Ok(())
+}

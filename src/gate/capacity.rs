@@ -1,0 +1,80 @@
+//! Whether the target has the pods for a weight. PURE.
+//!
+//! **Trip.** A workload that carries traffic and has no ready pod left. Fewer ready pods than the weight needs hold, because
+//! pods also go away for a rolling restart.
+//!
+//! **First start.** A workload the target does not know has no ready pod: readiness is never vacuous.
+//!
+//! **Recovery.** At once, with the next snapshot.
+//!
+//! **Missing data** is not asked here: a target that cannot be observed holds before any gate is asked.
+
+use std::collections::BTreeMap;
+
+use crate::cluster::{ObjectRef, Replicas};
+use crate::migration::waiting::WaitingOn;
+use crate::policy::Weight;
+
+/// Replicas of each workload on the source as the origin recorded them.
+pub type Demand = BTreeMap<ObjectRef, u32>;
+
+/// The first workload that has not got all its pods of the newest template ready.
+pub fn unready(demand: &Demand, target: &BTreeMap<ObjectRef, Replicas>) -> Option<WaitingOn> {
+    demand.keys().find_map(|workload| {
+        let waiting = |ready, wanted| Some(WaitingOn::WorkloadReady { workload: workload.clone(), ready, wanted });
+        match target.get(workload) {
+            None => waiting(0, 1),
+            Some(pods) => {
+                let ready = pods.ready.min(pods.updated).min(pods.available);
+                if pods.is_complete() { None } else { waiting(ready, pods.desired) }
+            }
+        }
+    })
+}
+
+/// The first workload with fewer ready pods than `weight` of its demand: `ready ≥ ceil(share × demand)`.
+pub fn shortage(weight: Weight, demand: &Demand, target: &BTreeMap<ObjectRef, Replicas>) -> Option<WaitingOn> {
+    demand.iter().find_map(|(workload, demand)| {
+        let needed = weight.ceil_of(*demand);
+        let ready = target.get(workload).map_or(0, |pods| pods.ready);
+        (ready < needed).then(|| WaitingOn::Capacity { workload: workload.clone(), weight, ready, needed })
+    })
+}
+
+/// The first workload that should have pods and has none ready.
+pub fn lost(demand: &Demand, target: &BTreeMap<ObjectRef, Replicas>) -> Option<ObjectRef> {
+    let lost =
+        |(workload, demand): (&ObjectRef, &u32)| *demand > 0 && target.get(workload).is_none_or(|pods| pods.ready == 0);
+    demand.iter().find(|entry| lost(*entry)).map(|(workload, _)| workload.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn world(desired: u32, ready: u32, updated: u32, current: bool) -> (Demand, BTreeMap<ObjectRef, Replicas>) {
+        let web = ObjectRef::new("Deployment", "shop", "web");
+        let pods = Replicas { desired, ready, updated, available: ready, current };
+        (BTreeMap::from([(web.clone(), 4)]), BTreeMap::from([(web, pods)]))
+    }
+
+    #[test]
+    fn readiness_is_never_vacuous() {
+        let (demand, target) = world(4, 4, 4, true);
+        assert_eq!(unready(&demand, &target), None);
+        assert!(unready(&demand, &BTreeMap::new()).is_some());
+        for (desired, ready, updated, current) in [(4, 3, 4, true), (4, 4, 2, true), (4, 4, 4, false)] {
+            let (demand, target) = world(desired, ready, updated, current);
+            assert!(unready(&demand, &target).is_some());
+        }
+    }
+
+    #[test]
+    fn a_weight_needs_its_pods() {
+        let (demand, target) = world(4, 2, 4, true);
+        assert_eq!(shortage(Weight::percent_saturating(50), &demand, &target), None);
+        assert!(shortage(Weight::percent_saturating(51), &demand, &target).is_some());
+        assert_eq!(lost(&demand, &target), None);
+        assert!(lost(&demand, &BTreeMap::new()).is_some());
+    }
+}

@@ -1,0 +1,95 @@
+//! Whether the target serves as well as it must. PURE.
+//!
+//! **Trip.** The lowest fraction of bad requests that the counts still leave plausible lies above the limit, and above what
+//! the source itself shows at the same moment where the metric has it as its baseline: a fault both sides share is no
+//! reason to move traffic back.
+//!
+//! **First start.** Fewer requests than `minSamples` are no evidence to advance, but three failures of three are
+//! evidence to go back.
+//!
+//! **Recovery.** There is none within an attempt: a migration that went back starts anew.
+//!
+//! **Missing data** is `NoData`, an unanswered question `Error`; both hold, neither advances nor aborts.
+
+use super::{Finding, Verdict};
+use crate::analysis::statistics::lowest_plausible;
+use crate::migration::snapshot::{MetricSample, SideSample};
+use crate::policy::{Baseline, MetricSpec};
+
+/// Judges one metric.
+pub fn judge(spec: &MetricSpec, sample: &MetricSample) -> Finding {
+    let (bad, total) = match &sample.target {
+        SideSample::Counts { bad, total } => (*bad, *total),
+        SideSample::NoData(why) => return Finding::new(Verdict::NoData, why),
+        SideSample::Error(why) => return Finding::new(Verdict::Error, why),
+    };
+    let baseline = spec.baseline.and_then(|Baseline::Source| rate(&sample.source));
+    let limit = spec.max.max(baseline.unwrap_or_default());
+    let counted =
+        format!("{bad:.0} of {total:.0} requests bad ({})", percent(if total > 0.0 { bad / total } else { 0.0 }));
+    let allowed = match baseline {
+        Some(source) => format!("allowed {}, source {}", percent(spec.max), percent(source)),
+        None => format!("allowed {}", percent(spec.max)),
+    };
+    if lowest_plausible(bad, total) > limit {
+        Finding::new(Verdict::Fail, format!("{counted}; {allowed}"))
+    } else if total < spec.min_samples as f64 {
+        Finding::new(Verdict::NoData, format!("{total:.0} of the {} requests that count as evidence", spec.min_samples))
+    } else if bad / total > limit {
+        Finding::new(Verdict::NoData, format!("{counted}; {allowed}; too few to be certain"))
+    } else {
+        Finding::new(Verdict::Pass, format!("{counted}; {allowed}"))
+    }
+}
+
+fn rate(sample: &SideSample) -> Option<f64> {
+    match sample {
+        SideSample::Counts { bad, total } if *total > 0.0 => Some((bad / total).clamp(0.0, 1.0)),
+        _ => None,
+    }
+}
+
+fn percent(fraction: f64) -> String {
+    format!("{:.2}%", fraction * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migration::snapshot::SidePair;
+    use crate::policy::{MetricSource, Name};
+
+    fn spec(baseline: Option<Baseline>) -> MetricSpec {
+        let source = MetricSource::ErrorRate { errors: "e".into(), total: "t".into() };
+        MetricSpec { name: Name::new("errors").unwrap(), source, max: 0.01, baseline, min_samples: 50 }
+    }
+
+    fn counts(bad: f64, total: f64) -> SideSample {
+        SideSample::Counts { bad, total }
+    }
+
+    #[test]
+    fn verdicts() {
+        let clean = counts(0.0, 1000.0);
+        for (target, verdict) in [
+            (counts(0.0, 1000.0), Verdict::Pass),
+            (counts(3.0, 3.0), Verdict::Fail),
+            (counts(0.0, 0.0), Verdict::NoData),
+            (counts(0.0, 49.0), Verdict::NoData),
+            (counts(2.0, 100.0), Verdict::NoData),
+            (counts(300.0, 1000.0), Verdict::Fail),
+            (SideSample::NoData("no series".into()), Verdict::NoData),
+            (SideSample::Error("refused".into()), Verdict::Error),
+        ] {
+            let sample = SidePair { source: clean.clone(), target };
+            assert_eq!(judge(&spec(Some(Baseline::Source)), &sample).verdict, verdict, "{sample:?}");
+        }
+    }
+
+    #[test]
+    fn a_fault_both_sides_share_is_not_the_targets() {
+        let sample = SidePair { source: counts(350.0, 1000.0), target: counts(300.0, 1000.0) };
+        assert_eq!(judge(&spec(Some(Baseline::Source)), &sample).verdict, Verdict::Pass);
+        assert_eq!(judge(&spec(None), &sample).verdict, Verdict::Fail);
+    }
+}

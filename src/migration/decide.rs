@@ -1,0 +1,148 @@
+//! What to do next: `State` and `Snapshot` in, `Decision` out. PURE, synchronous and total.
+//!
+//! One pass, in this order:
+//!
+//! 1. **People first.** Commands are answered; an abort takes effect in the same pass.
+//! 2. **Protection second.** Wherever the target may have traffic, the gates are asked, whatever the migration
+//!    is waiting for. Evidence of a bad target starts the rollback in the same pass.
+//! 3. **Then the phase** takes its next step, or names what it waits for.
+//!
+//! Every rule works on what was observed. A plane is written only where what it shows can be explained by what
+//! Crossfade left there (`Entry::explains`); anything else is drift and holds.
+
+mod command;
+mod commit;
+mod protect;
+mod rollback;
+mod shift;
+mod start;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::action::Action;
+use super::command::Reply;
+use super::snapshot::{MirrorView, MirroredObject, Observed, Snapshot};
+use super::state::{Phase, State};
+use super::waiting::WaitingOn;
+use crate::gate::{Finding, capacity, share, slo};
+use crate::policy::Name;
+
+/// What one pass came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// The state from now on. It is recorded before any action is carried out.
+    pub state: State,
+    /// What to do, in this order.
+    pub actions: Vec<Action>,
+    /// Why nothing advances, where nothing does.
+    pub waiting: Option<WaitingOn>,
+    /// Whether it cannot go on without a person.
+    pub needs_human: bool,
+    /// What the gates said.
+    pub gates: Gates,
+    /// Answers to commands.
+    pub replies: Vec<Reply>,
+}
+
+/// What the gates said in one pass.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Gates {
+    /// Each metric, in the order of the policy.
+    pub metrics: Vec<(Name, Finding)>,
+    /// The measured share against the desired weight, once the planes have settled.
+    pub share: Option<Finding>,
+}
+
+/// Looks at the world once and says what to do.
+pub fn decide(state: &State, snapshot: &Snapshot) -> Decision {
+    let (state, replies) = command::answer(state, snapshot);
+    let gates = ask(&state, snapshot);
+    let state = match protect::threat(&state, snapshot, &gates) {
+        Some(cause) => rollback::begin(state, cause, snapshot.now),
+        None => state,
+    };
+    let step = match &state.phase {
+        Phase::Preparing { .. } => start::prepare(&state, snapshot),
+        Phase::Mirroring { since, origin } => start::mirror(&state, snapshot, *since, origin),
+        Phase::Shifting(shifting) => shift::shift(&state, snapshot, shifting, &gates),
+        Phase::Soaking { since, .. } => shift::soak(&state, snapshot, *since),
+        Phase::Committing { origin, by, stage } => commit::commit(&state, snapshot, origin, by, *stage),
+        Phase::RollingBack { origin, cause, since } => rollback::roll_back(&state, snapshot, origin, cause, *since),
+        Phase::Completed { .. } | Phase::RolledBack { .. } => Step::stay(&state),
+    };
+    let Step { state, actions, waiting, needs_human } = step;
+    Decision { state, actions, waiting, needs_human, gates, replies }
+}
+
+fn ask(state: &State, snapshot: &Snapshot) -> Gates {
+    let analysis = &state.assignment.policy.analysis;
+    let metrics = analysis
+        .metrics
+        .iter()
+        .filter_map(|spec| Some((spec.name.clone(), slo::judge(spec, snapshot.metrics.get(&spec.name)?))));
+    let settled = matches!(&state.phase, Phase::Shifting(shifting) if shifting.settled.is_some())
+        || matches!(state.phase, Phase::Soaking { .. });
+    let weight = state.highest_weight();
+    Gates { metrics: metrics.collect(), share: settled.then(|| share::judge(&analysis.share, weight, &snapshot.share)) }
+}
+
+/// What a phase comes to.
+struct Step {
+    state: State,
+    actions: Vec<Action>,
+    waiting: Option<WaitingOn>,
+    needs_human: bool,
+}
+
+impl Step {
+    fn stay(state: &State) -> Self {
+        Self { state: state.clone(), actions: Vec::new(), waiting: None, needs_human: false }
+    }
+
+    fn hold(state: &State, waiting: WaitingOn) -> Self {
+        Self { waiting: Some(waiting), ..Self::stay(state) }
+    }
+
+    fn act(state: &State, actions: Vec<Action>, waiting: WaitingOn) -> Self {
+        Self { actions, ..Self::hold(state, waiting) }
+    }
+
+    fn enter(state: &State, phase: Phase) -> Self {
+        Self::stay(&State { phase, ..state.clone() })
+    }
+}
+
+/// The part of a snapshot that must have been seen, or the wait for it.
+fn seen<'s, T>(what: &str, observed: &'s Observed<T>) -> Result<&'s T, WaitingOn> {
+    match observed {
+        Observed::Known(value) => Ok(value),
+        Observed::Unknown(why) => Err(WaitingOn::Unobserved { what: what.to_owned(), why: why.clone() }),
+    }
+}
+
+/// Actions that bring the target's objects in line, and the wait for them; `None` where they are.
+fn mirror_actions(mirror: &MirrorView, snapshot: &Snapshot) -> Option<(Vec<Action>, WaitingOn)> {
+    let pending = mirror.objects.iter().filter(|object| !object.in_sync);
+    let apply = |o: &MirroredObject| Action::ApplyObject { object: o.object.clone() };
+    let actions: Vec<_> = pending.map(apply).collect();
+    let pending = actions.len();
+    let waiting = failure(snapshot, |action| matches!(action, Action::ApplyObject { .. }))
+        .unwrap_or(WaitingOn::Mirror { pending, all: mirror.objects.len() });
+    (pending > 0).then_some((actions, waiting))
+}
+
+/// The first action of a kind that failed in the last pass.
+fn failure(snapshot: &Snapshot, kind: impl Fn(&Action) -> bool) -> Option<WaitingOn> {
+    snapshot.outcomes.iter().filter(|outcome| kind(&outcome.action)).find_map(|outcome| {
+        let error = outcome.error.clone()?;
+        Some(WaitingOn::ActionFailed { action: outcome.action.to_string(), error })
+    })
+}
+
+/// A time later by a duration; the end of time where that cannot be written.
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! Back to the origin. PURE.
+//!
+//! **Order.** All planes at once: the source is at full size until commit, so no plane has to wait for capacity or for
+//! another plane, and every second a plane waits is a second of failing requests. Mirrored objects stay on the target:
+//! they carry no traffic, and the next attempt starts from them.
+//!
+//! **Drift** does not hold a rollback: the origin is a recorded setting, and restoring it is what a person would do.
+//!
+//! **Done** only when every plane was read back at exactly its recorded setting. A rollback that is not done by its deadline
+//! goes on, and asks for a person.
+
+use jiff::Timestamp;
+
+use super::{Step, failure, later};
+use crate::migration::action::Action;
+use crate::migration::snapshot::{Observed, Snapshot};
+use crate::migration::state::{Cause, Origin, Phase, State};
+use crate::migration::waiting::WaitingOn;
+
+/// The state in which the way back has begun; where nothing was written yet it is also its end.
+pub(super) fn begin(state: State, cause: Cause, now: Timestamp) -> State {
+    let phase = match state.phase.origin().cloned() {
+        Some(origin) => Phase::RollingBack { origin, cause, since: now },
+        None => Phase::RolledBack { cause, at: now },
+    };
+    State { phase, paused: None, ..state }
+}
+
+/// One pass on the way back.
+pub(super) fn roll_back(state: &State, snapshot: &Snapshot, origin: &Origin, cause: &Cause, since: Timestamp) -> Step {
+    let mut actions = Vec::new();
+    let mut away = Vec::new();
+    let mut unreachable = None;
+    for (plane, recorded) in &origin.planes {
+        match snapshot.planes.get(plane) {
+            Some(Observed::Known(view)) if view.setting == recorded.setting => continue,
+            Some(Observed::Unknown(why)) => {
+                unreachable = Some(WaitingOn::PlaneUnreachable { plane: plane.clone(), why: why.clone() });
+            }
+            Some(Observed::Known(_)) | None => {}
+        }
+        away.push(plane.clone());
+        actions.push(Action::RestorePlane { plane: plane.clone(), setting: recorded.setting.clone() });
+    }
+    if away.is_empty() {
+        return Step::enter(state, Phase::RolledBack { cause: cause.clone(), at: snapshot.now });
+    }
+    let overdue = snapshot.now > later(since, state.assignment.policy.rollback.deadline);
+    let waiting = unreachable
+        .or_else(|| failure(snapshot, |action| matches!(action, Action::RestorePlane { .. })))
+        .unwrap_or(WaitingOn::Rollback { planes: away });
+    Step { needs_human: overdue, ..Step::act(state, actions, waiting) }
+}

@@ -1,0 +1,189 @@
+//! Step by step to 100 %, and watching it there. PURE.
+//!
+//! A step is done when three things agree on it: every plane was read back at the weight, the measured share is inside its
+//! tolerance, and every metric passed on evidence that was gathered entirely within the step.
+
+use jiff::Timestamp;
+
+use super::start::{paused, reachable};
+use super::{Gates, Step, capacity, failure, later, mirror_actions, seen};
+use crate::gate::Verdict;
+use crate::migration::action::Action;
+use crate::migration::snapshot::Snapshot;
+use crate::migration::state::{Entry, Mark, Phase, Shifting, State};
+use crate::migration::waiting::WaitingOn;
+use crate::policy::{Step as PolicyStep, Weight};
+
+/// One pass over the current step.
+pub(super) fn shift(state: &State, snapshot: &Snapshot, shifting: &Shifting, gates: &Gates) -> Step {
+    let state = &settle(state, snapshot);
+    let Some(step) = state.assignment.policy.steps.get(shifting.step) else {
+        let phase = Phase::Soaking { origin: shifting.origin.clone(), since: snapshot.now };
+        return Step::enter(state, phase);
+    };
+    let held = match step {
+        PolicyStep::SetWeight(weight) => set_weight(state, snapshot, shifting, *weight, gates),
+        PolicyStep::Pause(duration) => {
+            let until = duration.map(|duration| later(shifting.since, duration));
+            let over = until.is_some_and(|until| snapshot.now >= until) || shifting.passed.is_some();
+            if over { Ok(None) } else { Err(WaitingOn::PauseStep { until }) }
+        }
+        PolicyStep::Approval => shifting.passed.as_ref().map(|_: &Mark| None).ok_or(WaitingOn::Approval),
+    };
+    match held {
+        Err(waiting) => Step::hold(state, waiting),
+        Ok(Some(step)) => step,
+        Ok(None) if state.paused.is_some() => Step::hold(state, paused(state)),
+        Ok(None) => {
+            let next = shifting.step + 1;
+            let next = Shifting { step: next, since: snapshot.now, settled: None, passed: None, ..shifting.clone() };
+            Step::enter(state, Phase::Shifting(next))
+        }
+    }
+}
+
+/// `Ok(None)` where the weight is reached and proven, `Ok(Some)` where there is something to do, or the wait.
+fn set_weight(
+    state: &State,
+    snapshot: &Snapshot,
+    shifting: &Shifting,
+    weight: Weight,
+    gates: &Gates,
+) -> Result<Option<Step>, WaitingOn> {
+    no_drift(state, snapshot)?;
+    if state.ledger.values().any(|entry| *entry != Entry::Settled(weight)) {
+        return move_planes(state, snapshot, shifting, weight, gates).map(Some);
+    }
+    let Some(settled) = shifting.settled else {
+        let settled = Shifting { settled: Some(snapshot.now), ..shifting.clone() };
+        return Ok(Some(Step::enter(state, Phase::Shifting(settled))));
+    };
+    if let Some(step) = keep_mirrored(state, snapshot) {
+        return Ok(Some(step));
+    }
+    proven(state, snapshot, shifting, settled, gates).map(|()| None)
+}
+
+/// Planes that show what they were told have settled.
+fn settle(state: &State, snapshot: &Snapshot) -> State {
+    let mut state = state.clone();
+    for (plane, entry) in &mut state.ledger {
+        if reachable(plane, snapshot).is_ok_and(|view| view.weight == entry.desired()) {
+            *entry = Entry::Settled(entry.desired());
+        }
+    }
+    state
+}
+
+/// Holds where a plane cannot be seen, or shows what nobody here wrote.
+fn no_drift(state: &State, snapshot: &Snapshot) -> Result<(), WaitingOn> {
+    for (plane, entry) in &state.ledger {
+        let observed = reachable(plane, snapshot)?.weight;
+        if !entry.explains(observed) {
+            return Err(WaitingOn::Drift { plane: plane.clone(), expected: entry.desired(), observed });
+        }
+    }
+    Ok(())
+}
+
+/// Writes the weight to every plane that does not have it, once the target can carry it.
+fn move_planes(
+    state: &State,
+    snapshot: &Snapshot,
+    shifting: &Shifting,
+    weight: Weight,
+    gates: &Gates,
+) -> Result<Step, WaitingOn> {
+    if state.paused.is_some() {
+        return Err(paused(state));
+    }
+    let target = seen("the target", &snapshot.target)?;
+    seen("the selection", &snapshot.mirror)?;
+    if let Some(step) = keep_mirrored(state, snapshot) {
+        return Ok(step);
+    }
+    let demand = &shifting.origin.replicas;
+    if let Some(waiting) = capacity::shortage(weight, demand, target).or_else(|| capacity::unready(demand, target)) {
+        return Err(waiting);
+    }
+    // With traffic on the target `protect` has looked already; here it is the first request that waits.
+    if let Some((metric, finding)) = gates.metrics.iter().find(|(_, finding)| finding.verdict == Verdict::Fail) {
+        return Err(WaitingOn::MetricFailing { metric: metric.clone(), why: finding.account.clone() });
+    }
+    let mut next = State { phase: Phase::Shifting(Shifting { settled: None, ..shifting.clone() }), ..state.clone() };
+    let mut actions = Vec::new();
+    let mut moving = None;
+    for (plane, entry) in &mut next.ledger {
+        let view = reachable(plane, snapshot)?;
+        if *entry == Entry::Settled(weight) {
+            continue;
+        }
+        if view.target.usable == 0 {
+            return Err(WaitingOn::PlaneBackends { plane: plane.clone() });
+        }
+        // A write that was cut short keeps its beginning, so that whatever it left is still explained.
+        let from = match *entry {
+            Entry::Settled(from) | Entry::Moving { from, .. } => from,
+        };
+        *entry = Entry::Moving { from, to: weight };
+        actions.push(Action::SetWeight { plane: plane.clone(), from, to: weight });
+        moving.get_or_insert(WaitingOn::PlaneMoving { plane: plane.clone(), observed: view.weight, desired: weight });
+    }
+    let waiting = failure(snapshot, |action| matches!(action, Action::SetWeight { .. })).or(moving);
+    Ok(Step { actions, waiting, ..Step::stay(&next) })
+}
+
+/// Brings changes of the source to the target; `None` where there are none or they cannot be seen.
+fn keep_mirrored(state: &State, snapshot: &Snapshot) -> Option<Step> {
+    let mirror = snapshot.mirror.known().filter(|_| state.paused.is_none())?;
+    let (actions, waiting) = mirror_actions(mirror, snapshot)?;
+    Some(Step::act(state, actions, waiting))
+}
+
+/// Holds until there is evidence for the weight, all of it gathered within this step.
+fn proven(
+    state: &State,
+    snapshot: &Snapshot,
+    shifting: &Shifting,
+    settled: Timestamp,
+    gates: &Gates,
+) -> Result<(), WaitingOn> {
+    let target = seen("the target", &snapshot.target)?;
+    if let Some(waiting) = capacity::unready(&shifting.origin.replicas, target) {
+        return Err(waiting);
+    }
+    let until = later(settled, state.assignment.policy.analysis.window);
+    if snapshot.now < until {
+        return Err(WaitingOn::Window { until });
+    }
+    for (metric, finding) in &gates.metrics {
+        let (metric, why) = (metric.clone(), finding.account.clone());
+        match finding.verdict {
+            Verdict::Pass => {}
+            // A failure is `protect`'s business and never arrives here; it would hold.
+            Verdict::NoData | Verdict::Fail => return Err(WaitingOn::MetricNoData { metric, why }),
+            Verdict::Error => return Err(WaitingOn::MetricError { metric, why }),
+        }
+    }
+    if gates.metrics.len() < state.assignment.policy.analysis.metrics.len() {
+        return Err(WaitingOn::Unobserved { what: "the analysis".into(), why: "a metric was not looked at".into() });
+    }
+    match &gates.share {
+        Some(finding) if finding.verdict == Verdict::Pass => Ok(()),
+        Some(finding) => Err(WaitingOn::Share { why: finding.account.clone() }),
+        None => Err(WaitingOn::Share { why: "not measured yet".into() }),
+    }
+}
+
+/// Watches the target at 100 % until somebody says commit.
+pub(super) fn soak(state: &State, snapshot: &Snapshot, since: Timestamp) -> Step {
+    if let Err(waiting) = no_drift(state, snapshot) {
+        return Step::hold(state, waiting);
+    }
+    if let Some(step) = keep_mirrored(state, snapshot) {
+        return step;
+    }
+    let until = later(since, state.assignment.policy.soak);
+    let waiting = if snapshot.now < until { WaitingOn::Soak { until } } else { WaitingOn::Commit };
+    Step::hold(state, waiting)
+}

@@ -1,0 +1,120 @@
+//! From nothing to a target that holds everything and is ready. PURE.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{Step, capacity, later, mirror_actions, rollback, seen};
+use crate::migration::snapshot::{MirrorView, PlaneView, Snapshot};
+use crate::migration::state::{Cause, Entry, Origin, Phase, PlaneOrigin, Shifting, State};
+use crate::migration::waiting::WaitingOn;
+use crate::policy::{Name, Step as PolicyStep};
+
+/// Records the origin, once everything could be seen and nothing stands in the way. Writes nothing.
+pub(super) fn prepare(state: &State, snapshot: &Snapshot) -> Step {
+    match origin(state, snapshot) {
+        Err(waiting) => {
+            let needs_human = matches!(waiting, WaitingOn::Blocked { .. });
+            Step { needs_human, ..Step::hold(state, waiting) }
+        }
+        Ok(_) if state.paused.is_some() => Step::hold(state, paused(state)),
+        Ok(origin) => {
+            let ledger = origin.planes.iter().map(|(name, plane)| (name.clone(), Entry::Settled(plane.weight)));
+            let ledger = ledger.collect();
+            let phase = Phase::Mirroring { since: snapshot.now, origin };
+            Step::stay(&State { phase, ledger, ..state.clone() })
+        }
+    }
+}
+
+fn origin(state: &State, snapshot: &Snapshot) -> Result<Origin, WaitingOn> {
+    let mirror = seen("the selection", &snapshot.mirror)?;
+    let source = seen("the source", &snapshot.source)?;
+    seen("the target", &snapshot.target)?;
+    let mut planes = BTreeMap::new();
+    for plane in state.assignment.migration.planes.iter().map(|plane| &plane.name) {
+        planes.insert(plane.clone(), reachable(plane, snapshot)?);
+    }
+    let problems = blockers(state, snapshot, mirror, &planes);
+    if !problems.is_empty() {
+        return Err(WaitingOn::Blocked { problems });
+    }
+    let replicas = source.iter().map(|(workload, pods)| (workload.clone(), pods.desired)).collect();
+    let planes = planes.into_iter().map(|(name, view)| (name, PlaneOrigin::from(view))).collect();
+    Ok(Origin { at: snapshot.now, planes, replicas })
+}
+
+/// A plane that was seen, or the wait for it.
+pub(super) fn reachable<'s>(plane: &Name, snapshot: &'s Snapshot) -> Result<&'s PlaneView, WaitingOn> {
+    use crate::migration::snapshot::Observed::{Known, Unknown};
+    match snapshot.planes.get(plane) {
+        Some(Known(view)) => Ok(view),
+        Some(Unknown(why)) => Err(WaitingOn::PlaneUnreachable { plane: plane.clone(), why: why.clone() }),
+        None => Err(WaitingOn::PlaneUnreachable { plane: plane.clone(), why: "it was not looked at".into() }),
+    }
+}
+
+fn blockers(
+    state: &State,
+    snapshot: &Snapshot,
+    mirror: &MirrorView,
+    planes: &BTreeMap<Name, &PlaneView>,
+) -> Vec<String> {
+    let mut problems = mirror.problems.clone();
+    problems.extend(snapshot.unrepresentable.iter().cloned());
+    let first = state.assignment.policy.steps.iter().find_map(|step| match step {
+        PolicyStep::SetWeight(weight) => Some(*weight),
+        PolicyStep::Pause(_) | PolicyStep::Approval => None,
+    });
+    for (name, view) in planes {
+        if first.is_some_and(|first| first < view.weight) {
+            problems.push(format!("{name} is at {} already, above the policy's first weight", view.weight));
+        }
+    }
+    problems
+}
+
+/// Applies what the target lacks, and waits until every workload is ready there.
+pub(super) fn mirror(state: &State, snapshot: &Snapshot, since: Timestamp, origin: &Origin) -> Step {
+    let waiting = match mirror_pass(state, snapshot, origin) {
+        Ok(step) => return step,
+        Err(waiting) => waiting,
+    };
+    // Whatever it waits for, and even if nothing can be seen: the clock keeps this deadline.
+    if snapshot.now > later(since, state.assignment.policy.mirror_deadline) && state.paused.is_none() {
+        let cause = Cause::MirrorDeadline { waiting: waiting.to_string() };
+        return Step::stay(&rollback::begin(state.clone(), cause, snapshot.now));
+    }
+    let actions = match &snapshot.mirror {
+        crate::migration::snapshot::Observed::Known(mirror) if state.paused.is_none() => {
+            mirror_actions(mirror, snapshot).map(|(actions, _)| actions).unwrap_or_default()
+        }
+        _ => Vec::new(),
+    };
+    Step::act(state, actions, waiting)
+}
+
+/// The step out of the phase, or what it waits for.
+fn mirror_pass(state: &State, snapshot: &Snapshot, origin: &Origin) -> Result<Step, WaitingOn> {
+    if state.paused.is_some() {
+        return Err(paused(state));
+    }
+    let mirror = seen("the selection", &snapshot.mirror)?;
+    if !mirror.problems.is_empty() {
+        return Err(WaitingOn::Blocked { problems: mirror.problems.clone() });
+    }
+    if let Some((_, waiting)) = mirror_actions(mirror, snapshot) {
+        return Err(waiting);
+    }
+    let target = seen("the target", &snapshot.target)?;
+    if let Some(waiting) = capacity::unready(&origin.replicas, target) {
+        return Err(waiting);
+    }
+    let shifting = Shifting { origin: origin.clone(), step: 0, since: snapshot.now, settled: None, passed: None };
+    Ok(Step::enter(state, Phase::Shifting(shifting)))
+}
+
+/// The wait for the person who paused.
+pub(super) fn paused(state: &State) -> WaitingOn {
+    WaitingOn::Paused { by: state.paused.as_ref().map(|mark| mark.by.clone()).unwrap_or_default() }
+}

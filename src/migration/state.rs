@@ -1,0 +1,273 @@
+//! Where a migration stands. PURE.
+//!
+//! The state is what must survive a crash. Everything else is observed anew in every pass.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::snapshot::PlaneView;
+use crate::cluster::ObjectRef;
+use crate::policy::{Assignment, Name, Weight};
+
+/// The form of the state on disk; another one is refused.
+pub const FORMAT: u32 = 1;
+
+/// Everything that must survive a crash.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// What was started, as it was then; later edits of the files take no part.
+    pub assignment: Assignment,
+    /// Where the migration stands.
+    pub phase: Phase,
+    /// Who paused it, if anybody.
+    pub paused: Option<Mark>,
+    /// What Crossfade left on each plane.
+    pub ledger: BTreeMap<Name, Entry>,
+}
+
+/// Somebody did something at some time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What Crossfade left on a plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Entry {
+    /// A weight that was read back.
+    Settled(Weight),
+    /// A weight that is being written: the plane may show anything between the two.
+    Moving {
+        /// The weight before.
+        from: Weight,
+        /// The weight after.
+        to: Weight,
+    },
+}
+
+impl Entry {
+    /// The weight Crossfade wants the plane to have.
+    pub fn desired(self) -> Weight {
+        match self {
+            Self::Settled(weight) | Self::Moving { to: weight, .. } => weight,
+        }
+    }
+
+    /// Whether a weight seen on the plane can be of Crossfade's making.
+    pub fn explains(self, observed: Weight) -> bool {
+        match self {
+            Self::Settled(weight) => weight == observed,
+            Self::Moving { from, to } => observed.is_between(from, to),
+        }
+    }
+}
+
+/// Every plane's setting and every replica count before the first write.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// Weight and setting of each plane.
+    pub planes: BTreeMap<Name, PlaneOrigin>,
+    /// Replicas of each workload on the source: the demand the target must be able to carry.
+    pub replicas: BTreeMap<ObjectRef, u32>,
+}
+
+/// One plane before the first write.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlaneOrigin {
+    /// Its weight.
+    pub weight: Weight,
+    /// Its setting, in the driver's own form.
+    pub setting: serde_json::Value,
+}
+
+impl From<&PlaneView> for PlaneOrigin {
+    fn from(view: &PlaneView) -> Self {
+        Self { weight: view.weight, setting: view.setting.clone() }
+    }
+}
+
+/// Where a migration stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "camelCase")]
+pub enum Phase {
+    /// Nothing has been written; the origin is being recorded.
+    Preparing {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The target is being made to hold the source's objects.
+    Mirroring {
+        /// Since when.
+        since: Timestamp,
+        /// What a rollback restores.
+        origin: Origin,
+    },
+    /// Traffic moves by the policy's steps.
+    Shifting(Shifting),
+    /// Everything is on the target; the source is whole.
+    Soaking {
+        /// What a rollback restores.
+        origin: Origin,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The source is being let go. No way back.
+    Committing {
+        /// For the replicas to scale down.
+        origin: Origin,
+        /// Who said commit, and when.
+        by: Mark,
+        /// How far it has come.
+        stage: CommitStage,
+    },
+    /// The planes are going back to the origin.
+    RollingBack {
+        /// What is being restored.
+        origin: Origin,
+        /// Why.
+        cause: Cause,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The end: the target has the traffic.
+    Completed {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// The end: the origin was read back.
+    RolledBack {
+        /// Why.
+        cause: Cause,
+        /// Since when.
+        at: Timestamp,
+    },
+}
+
+/// A migration in the middle of its steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shifting {
+    /// What a rollback restores.
+    pub origin: Origin,
+    /// The step, counted from 0.
+    pub step: usize,
+    /// Since when this step.
+    pub since: Timestamp,
+    /// When every plane was first read back at this step's weight.
+    pub settled: Option<Timestamp>,
+    /// Who let this step pass, where it waits for a person.
+    pub passed: Option<Mark>,
+}
+
+/// How far a commit has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CommitStage {
+    /// Connections to the source end.
+    Draining,
+    /// The source's workloads are scaled down, where the migration asks for it.
+    Scaling,
+    /// Field ownership is given up.
+    Releasing,
+}
+
+/// Why a migration went back. A closed list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "cause", rename_all = "camelCase")]
+pub enum Cause {
+    /// A person asked for it.
+    Requested {
+        /// Who and when.
+        by: Mark,
+        /// In their words.
+        why: String,
+    },
+    /// A metric failed.
+    MetricFailed {
+        /// The metric.
+        metric: Name,
+        /// The numbers, in a sentence.
+        account: String,
+        /// The weight at that moment.
+        weight: Weight,
+    },
+    /// A workload that carried traffic had no ready pod left on the target.
+    TargetLost {
+        /// The workload.
+        workload: ObjectRef,
+        /// The weight at that moment.
+        weight: Weight,
+    },
+    /// The target did not become ready in time.
+    MirrorDeadline {
+        /// What it was waiting for.
+        waiting: String,
+    },
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Requested { by, why } if why.is_empty() => write!(f, "{} asked for it", by.by),
+            Self::Requested { by, why } => write!(f, "{} asked for it: {why}", by.by),
+            Self::MetricFailed { metric, account, weight } => write!(f, "{metric} failed at {weight}: {account}"),
+            Self::TargetLost { workload, weight } => {
+                write!(f, "{workload} had no ready pod left on the target at {weight}")
+            }
+            Self::MirrorDeadline { waiting } => write!(f, "the target was not ready in time: {waiting}"),
+        }
+    }
+}
+
+impl State {
+    /// The first state of a migration.
+    pub fn new(assignment: Assignment, now: Timestamp) -> Self {
+        Self { assignment, phase: Phase::Preparing { since: now }, paused: None, ledger: BTreeMap::new() }
+    }
+
+    /// The largest share of the traffic Crossfade may have given to the target.
+    pub fn highest_weight(&self) -> Weight {
+        self.ledger.values().map(|entry| entry.desired()).max().unwrap_or_default()
+    }
+}
+
+impl Phase {
+    /// The stable one-word name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Preparing { .. } => "Preparing",
+            Self::Mirroring { .. } => "Mirroring",
+            Self::Shifting(_) => "Shifting",
+            Self::Soaking { .. } => "Soaking",
+            Self::Committing { .. } => "Committing",
+            Self::RollingBack { .. } => "RollingBack",
+            Self::Completed { .. } => "Completed",
+            Self::RolledBack { .. } => "RolledBack",
+        }
+    }
+
+    /// What a rollback would restore; `None` where nothing was written yet, and where there is no way back.
+    pub fn origin(&self) -> Option<&Origin> {
+        match self {
+            Self::Mirroring { origin, .. } | Self::Soaking { origin, .. } | Self::RollingBack { origin, .. } => {
+                Some(origin)
+            }
+            Self::Shifting(shifting) => Some(&shifting.origin),
+            Self::Preparing { .. } | Self::Committing { .. } | Self::Completed { .. } | Self::RolledBack { .. } => None,
+        }
+    }
+
+    /// Whether nothing more will happen.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Completed { .. } | Self::RolledBack { .. })
+    }
+}

@@ -1,0 +1,236 @@
+//! The name of every wait. PURE.
+//!
+//! A migration that does not move says why in one of these words, alike in the terminal, in status, in the
+//! journal and in metrics.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::cluster::ObjectRef;
+use crate::policy::{Name, Weight};
+
+/// Why nothing advances at the moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reason")]
+pub enum WaitingOn {
+    /// Something could not be observed, so it counts as neither good nor bad.
+    Unobserved {
+        /// What: a cluster, the mirror.
+        what: String,
+        /// Why not.
+        why: String,
+    },
+    /// It cannot start or go on as it is; a person has to decide.
+    Blocked {
+        /// Each problem in a sentence.
+        problems: Vec<String>,
+    },
+    /// Objects are on their way to the target.
+    Mirror {
+        /// Objects still to be applied.
+        pending: usize,
+        /// All objects.
+        all: usize,
+    },
+    /// An action failed and is tried again.
+    ActionFailed {
+        /// The action.
+        action: String,
+        /// Its error.
+        error: String,
+    },
+    /// A workload has fewer ready pods on the target than it wants.
+    WorkloadReady {
+        /// The workload.
+        workload: ObjectRef,
+        /// Pods ready.
+        ready: u32,
+        /// Pods wanted.
+        wanted: u32,
+    },
+    /// The target could not carry the next weight.
+    Capacity {
+        /// The workload.
+        workload: ObjectRef,
+        /// The next weight.
+        weight: Weight,
+        /// Pods ready.
+        ready: u32,
+        /// Pods needed for it.
+        needed: u32,
+    },
+    /// A plane cannot be reached.
+    PlaneUnreachable {
+        /// The plane.
+        plane: Name,
+        /// Why.
+        why: String,
+    },
+    /// A plane itself sees no usable backend on the target's side.
+    PlaneBackends {
+        /// The plane.
+        plane: Name,
+    },
+    /// A plane has been told a weight and does not show it yet.
+    PlaneMoving {
+        /// The plane.
+        plane: Name,
+        /// What it shows.
+        observed: Weight,
+        /// What it was told.
+        desired: Weight,
+    },
+    /// Somebody else changed a plane. It is never overwritten blindly.
+    Drift {
+        /// The plane.
+        plane: Name,
+        /// What Crossfade left there.
+        expected: Weight,
+        /// What it shows.
+        observed: Weight,
+    },
+    /// The step has not lasted as long as the analysis looks back.
+    Window {
+        /// When it will have.
+        until: Timestamp,
+    },
+    /// A metric has too little evidence to say anything.
+    MetricNoData {
+        /// The metric.
+        metric: Name,
+        /// What is missing.
+        why: String,
+    },
+    /// A metric cannot be asked.
+    MetricError {
+        /// The metric.
+        metric: Name,
+        /// Why.
+        why: String,
+    },
+    /// A metric fails on the target before any traffic was given to it, perhaps still from an earlier attempt.
+    MetricFailing {
+        /// The metric.
+        metric: Name,
+        /// The numbers.
+        why: String,
+    },
+    /// The measured share does not agree with the weight, or cannot be measured.
+    Share {
+        /// What was measured.
+        why: String,
+    },
+    /// A person paused the migration.
+    Paused {
+        /// Who.
+        by: String,
+    },
+    /// A pause of the policy.
+    PauseStep {
+        /// When it ends; `None` where it ends by `resume`.
+        until: Option<Timestamp>,
+    },
+    /// An approval of the policy.
+    Approval,
+    /// All traffic is on the target and is being watched there.
+    Soak {
+        /// When commit will be accepted.
+        until: Timestamp,
+    },
+    /// Somebody has to say commit.
+    Commit,
+    /// Connections to the source are ending.
+    Drain {
+        /// The plane.
+        plane: Name,
+        /// Connections left.
+        connections: u64,
+    },
+    /// The source's pods are ending.
+    SourceScaling {
+        /// The workload.
+        workload: ObjectRef,
+        /// Pods left.
+        left: u32,
+    },
+    /// The planes are on their way back to the origin.
+    Rollback {
+        /// Planes not there yet.
+        planes: Vec<Name>,
+    },
+}
+
+impl WaitingOn {
+    /// The stable one-word reason.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Unobserved { .. } => "Unobserved",
+            Self::Blocked { .. } => "Blocked",
+            Self::Mirror { .. } => "Mirror",
+            Self::ActionFailed { .. } => "ActionFailed",
+            Self::WorkloadReady { .. } => "WorkloadReady",
+            Self::Capacity { .. } => "Capacity",
+            Self::PlaneUnreachable { .. } => "PlaneUnreachable",
+            Self::PlaneBackends { .. } => "PlaneBackends",
+            Self::PlaneMoving { .. } => "PlaneMoving",
+            Self::Drift { .. } => "Drift",
+            Self::Window { .. } => "Window",
+            Self::MetricNoData { .. } => "MetricNoData",
+            Self::MetricError { .. } => "MetricError",
+            Self::MetricFailing { .. } => "MetricFailing",
+            Self::Share { .. } => "Share",
+            Self::Paused { .. } => "Paused",
+            Self::PauseStep { .. } => "PauseStep",
+            Self::Approval => "Approval",
+            Self::Soak { .. } => "Soak",
+            Self::Commit => "Commit",
+            Self::Drain { .. } => "Drain",
+            Self::SourceScaling { .. } => "SourceScaling",
+            Self::Rollback { .. } => "Rollback",
+        }
+    }
+}
+
+impl fmt::Display for WaitingOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unobserved { what, why } => write!(f, "{what} cannot be observed: {why}"),
+            Self::Blocked { problems } => write!(f, "{}", problems.join("; ")),
+            Self::Mirror { pending, all } => write!(f, "{pending} of {all} objects still to be applied"),
+            Self::ActionFailed { action, error } => write!(f, "{action} failed and is tried again: {error}"),
+            Self::WorkloadReady { workload, ready, wanted } => {
+                write!(f, "{workload} has {ready} of {wanted} pods ready on the target")
+            }
+            Self::Capacity { workload, weight, ready, needed } => {
+                write!(f, "{workload} needs {needed} ready pods on the target to carry {weight}, has {ready}")
+            }
+            Self::PlaneUnreachable { plane, why } => write!(f, "{plane} cannot be reached: {why}"),
+            Self::PlaneBackends { plane } => write!(f, "{plane} sees no usable backend on the target"),
+            Self::PlaneMoving { plane, observed, desired } => {
+                write!(f, "{plane} shows {observed}, was told {desired}")
+            }
+            Self::Drift { plane, expected, observed } => {
+                write!(f, "{plane} shows {observed} where {expected} was left: somebody else changed it")
+            }
+            Self::Window { until } => write!(f, "the step is judged from {until} on"),
+            Self::MetricNoData { metric, why } => write!(f, "{metric} has too little evidence: {why}"),
+            Self::MetricError { metric, why } => write!(f, "{metric} cannot be asked: {why}"),
+            Self::MetricFailing { metric, why } => write!(f, "{metric} fails before the first step: {why}"),
+            Self::Share { why } => write!(f, "measured share: {why}"),
+            Self::Paused { by } => write!(f, "paused by {by}; resume to go on"),
+            Self::PauseStep { until: Some(until) } => write!(f, "the policy pauses until {until}"),
+            Self::PauseStep { until: None } => f.write_str("the policy pauses; resume to go on"),
+            Self::Approval => f.write_str("the policy asks for an approval"),
+            Self::Soak { until } => write!(f, "soaking at 100% until {until}"),
+            Self::Commit => f.write_str("all traffic is on the target; commit to let the source go"),
+            Self::Drain { plane, connections } => write!(f, "{connections} connections left to the source on {plane}"),
+            Self::SourceScaling { workload, left } => write!(f, "{left} pods of the source's {workload} left"),
+            Self::Rollback { planes } => {
+                let planes: Vec<_> = planes.iter().map(Name::as_str).collect();
+                write!(f, "{} on the way back to the origin", planes.join(", "))
+            }
+        }
+    }
+}

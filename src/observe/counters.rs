@@ -1,0 +1,120 @@
+//! What planes counted within the analysis window. PURE.
+//!
+//! Planes count since they started. Two readings give what happened between them; a reading below the one before means that
+//! the plane was restarted, and what was counted before is forgotten.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::migration::snapshot::{Counters, Observed, PlaneView, SidePair, SideSample};
+use crate::policy::Name;
+
+/// Most readings kept of a plane: at the shortest interval, a window of some minutes.
+const MOST: usize = 4096;
+
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    at: Timestamp,
+    source: Counters,
+    target: Counters,
+}
+
+/// Readings of every plane, as far back as the window goes.
+#[derive(Debug, Default)]
+pub struct History {
+    planes: BTreeMap<Name, VecDeque<Reading>>,
+}
+
+impl History {
+    /// Adds what the planes count now, and forgets what lies before the window.
+    pub fn add(&mut self, now: Timestamp, planes: &BTreeMap<Name, Observed<PlaneView>>, window: SignedDuration) {
+        for (name, view) in planes {
+            let readings = self.planes.entry(name.clone()).or_default();
+            let view = view.known();
+            let counted = view.and_then(|view| Some((view.source.counters?, view.target.counters?)));
+            let Some((source, target)) = counted else { continue };
+            let reading = Reading { at: now, source, target };
+            if readings.back().is_some_and(|last| went_back(last, &reading)) {
+                readings.clear();
+            }
+            readings.push_back(reading);
+            // The newest reading before the window stays: the window begins with it.
+            while readings.len() > MOST || readings.get(1).is_some_and(|second| now.duration_since(second.at) >= window)
+            {
+                readings.pop_front();
+            }
+        }
+    }
+
+    /// What one plane counted.
+    pub fn of(&self, plane: &Name) -> SidePair<SideSample> {
+        let difference = self.planes.get(plane).and_then(difference);
+        let sample = |counters: Option<Counters>| match counters {
+            Some(counters) => SideSample::Counts { bad: counters.failed as f64, total: counters.requests as f64 },
+            None => SideSample::NoData(format!("{plane} has not been read twice yet")),
+        };
+        SidePair {
+            source: sample(difference.map(|(source, _)| source)),
+            target: sample(difference.map(|(_, target)| target)),
+        }
+    }
+
+    /// What all planes together counted.
+    pub fn of_all(&self) -> SidePair<SideSample> {
+        let differences: Vec<_> = self.planes.values().filter_map(difference).collect();
+        if differences.is_empty() {
+            let none = SideSample::NoData("no plane has counted requests yet".to_owned());
+            return SidePair { source: none.clone(), target: none };
+        }
+        let sum = |side: fn(&(Counters, Counters)) -> Counters| {
+            let counters = || differences.iter().map(side);
+            let bad = counters().map(|counters| counters.failed).sum::<u64>() as f64;
+            SideSample::Counts { bad, total: counters().map(|counters| counters.requests).sum::<u64>() as f64 }
+        };
+        SidePair { source: sum(|both| both.0), target: sum(|both| both.1) }
+    }
+}
+
+fn went_back(before: &Reading, after: &Reading) -> bool {
+    let less = |before: Counters, after: Counters| after.requests < before.requests || after.failed < before.failed;
+    less(before.source, after.source) || less(before.target, after.target)
+}
+
+fn difference(readings: &VecDeque<Reading>) -> Option<(Counters, Counters)> {
+    let (first, last) = (readings.front()?, readings.back()?);
+    let minus = |after: Counters, before: Counters| Counters {
+        requests: after.requests.saturating_sub(before.requests),
+        failed: after.failed.saturating_sub(before.failed),
+    };
+    (readings.len() > 1).then(|| (minus(last.source, first.source), minus(last.target, first.target)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migration::snapshot::SideView;
+    use crate::policy::Weight;
+
+    fn view(source: u64, target: u64) -> BTreeMap<Name, Observed<PlaneView>> {
+        let side = |requests| SideView { usable: 1, in_flight: 0, counters: Some(Counters { requests, failed: 0 }) };
+        let (source, target) = (side(source), side(target));
+        let view = PlaneView { weight: Weight::ZERO, setting: serde_json::Value::Null, source, target };
+        BTreeMap::from([(Name::new("edge").unwrap(), Observed::Known(view))])
+    }
+
+    #[test]
+    fn counts_what_happened_within_the_window() {
+        let (mut history, edge) = (History::default(), Name::new("edge").unwrap());
+        let window = SignedDuration::from_secs(10);
+        let at = |second| Timestamp::from_second(second).unwrap();
+        history.add(at(0), &view(1000, 50), window);
+        assert!(matches!(history.of(&edge).target, SideSample::NoData(_)));
+        history.add(at(5), &view(1100, 60), window);
+        assert_eq!(history.of(&edge).target, SideSample::Counts { bad: 0.0, total: 10.0 });
+        history.add(at(15), &view(1400, 90), window);
+        assert_eq!(history.of(&edge).target, SideSample::Counts { bad: 0.0, total: 30.0 });
+        history.add(at(16), &view(3, 0), window);
+        assert!(matches!(history.of(&edge).source, SideSample::NoData(_)), "restarted");
+    }
+}

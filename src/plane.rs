@@ -1,0 +1,103 @@
+//! Planes: whatever splits traffic between source and target.
+//!
+//! A driver is five verbs behind one trait, a folder, a variant of `DriverSpec` and a line in `connect`. It refuses to round:
+//! a weight the plane cannot represent is an error before the first write. Reading back is `observe`; no driver trusts the
+//! answer to its own write.
+
+pub mod embedded;
+pub mod haproxy;
+pub mod memory;
+
+use async_trait::async_trait;
+
+use crate::migration::snapshot::PlaneView;
+use crate::policy::{DriverSpec, PlaneSpec, Weight};
+
+/// What can be wrong with a plane, by meaning.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaneError {
+    /// Nobody answers. Worth another try.
+    #[error("{address} cannot be reached")]
+    Unreachable {
+        /// Where it should be.
+        address: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It did not answer in time. Worth another try.
+    #[error("{address} did not answer within {seconds} s")]
+    TimedOut {
+        /// Where it is.
+        address: String,
+        /// How long was waited, in seconds.
+        seconds: u64,
+    },
+    /// Something the migration names is not there.
+    #[error("{what} does not exist")]
+    NotFound {
+        /// What.
+        what: String,
+    },
+    /// It answered and said no.
+    #[error("{command:?} was refused: {answer}")]
+    Refused {
+        /// What was asked.
+        command: String,
+        /// What it said.
+        answer: String,
+    },
+    /// It answered something that cannot be read.
+    #[error("cannot read {what}")]
+    Malformed {
+        /// What.
+        what: String,
+    },
+    /// The weight is finer than the plane.
+    #[error("{weight} cannot be represented; the nearest are {below} and {above}")]
+    NotRepresentable {
+        /// The weight.
+        weight: Weight,
+        /// The nearest one below.
+        below: Weight,
+        /// The nearest one above.
+        above: Weight,
+    },
+    /// Somebody else changed it since it was read.
+    #[error("it shows {observed}, between neither {from} nor {to}")]
+    Changed {
+        /// The weight expected.
+        from: Weight,
+        /// The weight wanted.
+        to: Weight,
+        /// The weight seen.
+        observed: Weight,
+    },
+}
+
+/// Something that splits traffic between two sides.
+#[async_trait]
+pub trait Plane: Send + Sync {
+    /// What it reports of itself, now.
+    async fn observe(&self) -> Result<PlaneView, PlaneError>;
+
+    /// Whether `weight` can be represented exactly, given what was observed. Pure.
+    fn propose(&self, view: &PlaneView, weight: Weight) -> Result<(), PlaneError>;
+
+    /// Brings it to `to`, if it shows `from` or something on the way there. Every value it shows meanwhile lies between
+    /// the two. Idempotent.
+    async fn shift(&self, from: Weight, to: Weight) -> Result<(), PlaneError>;
+
+    /// Restores a setting that `observe` reported. Idempotent.
+    async fn restore(&self, setting: &serde_json::Value) -> Result<(), PlaneError>;
+
+    /// Lets no new connection reach the source, whatever its sessions say. Idempotent.
+    async fn drain_source(&self) -> Result<(), PlaneError>;
+}
+
+/// The driver for a plane; `None` for one that only the embedding program can hand over.
+pub fn connect(spec: &PlaneSpec) -> Option<Box<dyn Plane>> {
+    match &spec.driver {
+        DriverSpec::Haproxy(spec) => Some(Box::new(haproxy::Haproxy::new(spec.clone()))),
+        DriverSpec::Embedded => None,
+    }
+}

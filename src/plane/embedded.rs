@@ -1,0 +1,92 @@
+//! The embedded balancer as a plane.
+//!
+//! It represents every weight, changes it for the next request, and counts. Zero is exact as long as the other side has a
+//! backend that is up; draining closes a side to spilled requests too.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::{Plane, PlaneError};
+use crate::balancer::{Balancer, Side};
+use crate::migration::snapshot::{Counters, PlaneView, SideView};
+use crate::policy::Weight;
+
+/// A balancer of this process.
+#[derive(Debug, Clone)]
+pub struct Embedded {
+    balancer: Balancer,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Setting {
+    weight: Weight,
+    source_drained: bool,
+}
+
+impl Embedded {
+    /// The plane of a balancer.
+    pub fn new(balancer: Balancer) -> Self {
+        Self { balancer }
+    }
+
+    fn side(&self, side: Side) -> SideView {
+        let counted = self.balancer.counters(side);
+        let usable = if self.balancer.is_drained(side) { 0 } else { counted.healthy };
+        SideView {
+            usable: u32::try_from(usable).unwrap_or(u32::MAX),
+            in_flight: counted.in_flight,
+            counters: Some(Counters { requests: counted.requests, failed: counted.failed }),
+        }
+    }
+
+    fn change(&self, from: Weight, to: Weight, observed: Weight) -> Result<(), PlaneError> {
+        self.balancer.set_weight(observed, to).map_err(|changed| PlaneError::Changed {
+            from,
+            to,
+            observed: changed.current,
+        })
+    }
+}
+
+#[async_trait]
+impl Plane for Embedded {
+    async fn observe(&self) -> Result<PlaneView, PlaneError> {
+        let weight = self.balancer.weight();
+        let setting = Setting { weight, source_drained: self.balancer.is_drained(Side::Source) };
+        Ok(PlaneView {
+            weight,
+            setting: serde_json::to_value(setting).unwrap_or_default(),
+            source: self.side(Side::Source),
+            target: self.side(Side::Target),
+        })
+    }
+
+    fn propose(&self, _: &PlaneView, _: Weight) -> Result<(), PlaneError> {
+        Ok(())
+    }
+
+    async fn shift(&self, from: Weight, to: Weight) -> Result<(), PlaneError> {
+        let observed = self.balancer.weight();
+        if observed.is_between(from, to) {
+            self.change(from, to, observed)
+        } else {
+            Err(PlaneError::Changed { from, to, observed })
+        }
+    }
+
+    async fn restore(&self, setting: &serde_json::Value) -> Result<(), PlaneError> {
+        let recorded: Setting = serde_json::from_value(setting.clone())
+            .map_err(|_| PlaneError::Malformed { what: "the recorded setting".to_owned() })?;
+        if !recorded.source_drained {
+            self.balancer.admit(Side::Source);
+        }
+        let observed = self.balancer.weight();
+        self.change(observed, recorded.weight, observed)
+    }
+
+    async fn drain_source(&self) -> Result<(), PlaneError> {
+        self.balancer.close(Side::Source);
+        Ok(())
+    }
+}

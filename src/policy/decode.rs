@@ -1,0 +1,357 @@
+//! Documents as Migrations and ShiftPolicies, with every mistake noted. PURE.
+//!
+//! One function per object of the format, in the order a reader of the file meets them. A function reads
+//! all of its fields before it gives up, so that one walk finds everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use jiff::SignedDuration;
+
+use super::cursor::{Cursor, Fields};
+use super::types::*;
+use super::weight::Weight;
+
+/// The group and version of both documents.
+pub const API_VERSION: &str = "crossfade.dev/v1alpha1";
+
+/// One document of a file, and where the name of its policy or itself stands.
+#[derive(Debug)]
+pub enum Document<'t> {
+    /// A Migration and the place of its `spec.policy.name`.
+    Migration(Box<Migration>, Cursor<'t>),
+    /// A ShiftPolicy and the place of its name.
+    Policy(Box<ShiftPolicy>, Cursor<'t>),
+}
+
+/// Reads one document.
+pub fn document<'t>(top: &Cursor<'t>) -> Option<Document<'t>> {
+    let mut fields = top.fields()?;
+    let version = fields.require("apiVersion").and_then(|at| at.one_of(&[(API_VERSION, ())]));
+    let kind = fields.require("kind").and_then(|at| at.one_of(&[("Migration", true), ("ShiftPolicy", false)]))?;
+    let metadata = fields.require("metadata").and_then(|at| metadata(&at));
+    let spec = fields.require("spec");
+    let read = match (spec, kind) {
+        (Some(spec), true) => migration(&spec, metadata),
+        (Some(spec), false) => policy(&spec, metadata),
+        (None, _) => None,
+    };
+    fields.finish();
+    version.and(read)
+}
+
+struct Metadata<'t> {
+    name: Name,
+    name_at: Cursor<'t>,
+    namespace: Name,
+}
+
+fn metadata<'t>(at: &Cursor<'t>) -> Option<Metadata<'t>> {
+    let mut fields = at.fields()?;
+    let name_at = fields.require("name");
+    let name = name_at.as_ref().and_then(Cursor::name);
+    let namespace = fields.or("namespace", Name::new("default")?, |at| at.name());
+    // Kept by the API server for everybody; they mean nothing to us.
+    for free in ["labels", "annotations"] {
+        if let Some(at) = fields.get(free) {
+            string_map(&at);
+        }
+    }
+    fields.finish();
+    Some(Metadata { name: name?, name_at: name_at?, namespace: namespace? })
+}
+
+fn migration<'t>(at: &Cursor<'t>, metadata: Option<Metadata<'t>>) -> Option<Document<'t>> {
+    let mut fields = at.fields()?;
+    let source = fields.require("source").and_then(|at| cluster(&at));
+    let target_at = fields.require("target");
+    let target = target_at.as_ref().and_then(cluster);
+    let workloads = fields.require("workloads").and_then(|at| workloads(&at));
+    let planes = fields.require("planes").and_then(|at| planes(&at));
+    let policy_at = fields.require("policy").and_then(|at| {
+        let mut fields = at.fields()?;
+        let name = fields.require("name");
+        fields.finish();
+        name
+    });
+    let policy = policy_at.as_ref().and_then(Cursor::name);
+    let commits = [("retain", OnCommit::Retain), ("scaleToZero", OnCommit::ScaleToZero)];
+    let on_commit = fields.or("onCommit", OnCommit::default(), |at| at.one_of(&commits));
+    fields.finish();
+    if let (Some(source), Some(target), Some(at)) = (&source, &target, &target_at)
+        && source == target
+    {
+        return at.refuse("is the same cluster as the source", Some("a migration goes from one cluster to another"));
+    }
+    let metadata = metadata?;
+    let migration = Migration {
+        name: metadata.name,
+        namespace: metadata.namespace,
+        source: source?,
+        target: target?,
+        workloads: workloads?,
+        planes: planes?,
+        policy: policy?,
+        on_commit: on_commit?,
+    };
+    Some(Document::Migration(Box::new(migration), policy_at?))
+}
+
+fn cluster(at: &Cursor<'_>) -> Option<ClusterRef> {
+    let mut fields = at.fields()?;
+    let context = fields.require("context").and_then(|at| at.text());
+    fields.finish();
+    Some(ClusterRef { context: context? })
+}
+
+fn workloads(at: &Cursor<'_>) -> Option<Workloads> {
+    let mut fields = at.fields()?;
+    let namespaces = fields.require("namespaces").and_then(|at| at.each(|item| item.name()));
+    let selector = fields.or("selector", LabelSelector::default(), |at| selector(&at));
+    let keep = fields.or("keep", BTreeSet::new(), |at| {
+        Some(at.each(|item| item.one_of(&[("nodePort", Keep::NodePort)]))?.into_iter().collect())
+    });
+    let transforms = fields.or("transforms", Vec::new(), |at| at.each(|item| transform(&item)));
+    fields.finish();
+    Some(Workloads { namespaces: namespaces?, selector: selector?, keep: keep?, transforms: transforms? })
+}
+
+fn selector(at: &Cursor<'_>) -> Option<LabelSelector> {
+    let mut fields = at.fields()?;
+    let match_labels = fields.require("matchLabels").and_then(|at| string_map(&at));
+    fields.finish();
+    Some(LabelSelector { match_labels: match_labels? })
+}
+
+fn string_map(at: &Cursor<'_>) -> Option<BTreeMap<String, String>> {
+    let entries = at.fields()?.rest();
+    entries.into_iter().map(|(key, at)| Some((key.text.clone(), at.scalar()?))).collect()
+}
+
+fn transform(at: &Cursor<'_>) -> Option<Transform> {
+    let mut fields = at.fields()?;
+    let target = fields.require("match").and_then(|at| {
+        let mut fields = at.fields()?;
+        let kind = fields.require("kind").and_then(|at| at.text());
+        let name = fields.or("name", None, |at| at.text().map(Some));
+        fields.finish();
+        Some((kind?, name?))
+    });
+    let patch = fields.require("jsonPatch").and_then(|at| {
+        at.some_items()?;
+        match serde_json::from_value(at.json()) {
+            Ok(patch) => Some(patch),
+            Err(error) => at.refuse(
+                format!("is not a JSON patch: {error}"),
+                Some("RFC 6902, such as {op: replace, path: /spec/replicas, value: 3}"),
+            ),
+        }
+    });
+    fields.finish();
+    let (kind, name) = target?;
+    Some(Transform { kind, name, patch: patch? })
+}
+
+fn planes(at: &Cursor<'_>) -> Option<Vec<PlaneSpec>> {
+    at.each_named(|item| {
+        let mut fields = item.fields()?;
+        let name = fields.require("name").and_then(|at| at.name());
+        let driver = fields.variant(&["haproxy", "embedded"]).and_then(|(driver, at)| match driver {
+            "haproxy" => haproxy(&at).map(DriverSpec::Haproxy),
+            _ => at.fields().map(Fields::finish).map(|()| DriverSpec::Embedded),
+        });
+        fields.finish();
+        Some(PlaneSpec { name: name?, driver: driver? })
+    })
+}
+
+fn haproxy(at: &Cursor<'_>) -> Option<HaproxySpec> {
+    let mut fields = at.fields()?;
+    let address = fields.require("address").and_then(|at| haproxy_address(&at));
+    let backend = fields.require("backend").and_then(|at| at.text());
+    let source = fields.require("source").and_then(|at| at.each(|item| item.text()));
+    let target = fields.require("target").and_then(|at| {
+        at.each(|item| match item.text()? {
+            name if source.as_ref().is_some_and(|source| source.contains(&name)) => {
+                item.refuse(format!("server {name} is on the source's side too"), Some("a server leads to one cluster"))
+            }
+            name => Some(name),
+        })
+    });
+    fields.finish();
+    Some(HaproxySpec { address: address?, backend: backend?, source: source?, target: target? })
+}
+
+fn haproxy_address(at: &Cursor<'_>) -> Option<HaproxyAddress> {
+    const HELP: Option<&str> = Some("write unix:/run/haproxy.sock or tcp:127.0.0.1:9999");
+    let text = at.text()?;
+    match text.split_once(':') {
+        Some(("unix", path)) if path.starts_with('/') => Some(HaproxyAddress::Unix(PathBuf::from(path))),
+        Some(("tcp", address)) if address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) => {
+            Some(HaproxyAddress::Tcp(address.to_owned()))
+        }
+        _ => at.refuse("is not an address of a Runtime API", HELP),
+    }
+}
+
+fn policy<'t>(at: &Cursor<'t>, metadata: Option<Metadata<'t>>) -> Option<Document<'t>> {
+    let mut fields = at.fields()?;
+    let steps = fields.require("steps").and_then(|at| steps(&at));
+    let soak = fields.or("soak", SignedDuration::ZERO, |at| at.duration(SignedDuration::ZERO));
+    let analysis = fields.require("analysis").and_then(|at| analysis(&at));
+    let rollback = fields.or("rollback", Rollback { deadline: SignedDuration::from_secs(30) }, |at| rollback(&at));
+    let mirror_deadline = fields.or("mirrorDeadline", SignedDuration::from_mins(10), |at| at.duration(SECOND));
+    fields.finish();
+    let metadata = metadata?;
+    let policy = ShiftPolicy {
+        name: metadata.name,
+        steps: steps?,
+        soak: soak?,
+        analysis: analysis?,
+        rollback: rollback?,
+        mirror_deadline: mirror_deadline?,
+    };
+    Some(Document::Policy(Box::new(policy), metadata.name_at))
+}
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+/// The steps; their weights rise, and the last one is everything.
+fn steps(at: &Cursor<'_>) -> Option<Vec<Step>> {
+    let steps: Vec<Option<(Step, Cursor<'_>)>> =
+        at.some_items()?.into_iter().map(|item| step(&item).map(|step| (step, item))).collect();
+    let mut previous: Option<Weight> = None;
+    let mut rising = true;
+    for (step, at) in steps.iter().flatten() {
+        let Step::SetWeight(weight) = *step else { continue };
+        if let Some(previous) = previous.filter(|previous| weight <= *previous) {
+            rising = false;
+            let message = format!("{weight} does not rise above the {previous} before it");
+            let _: Option<()> = at.refuse(message, Some("weights only go up; going down is what rollback is for"));
+        }
+        previous = Some(weight);
+    }
+    let steps: Option<Vec<_>> = steps.into_iter().map(|step| step.map(|(step, _)| step)).collect();
+    let steps = steps.filter(|_| rising)?;
+    match previous {
+        Some(Weight::FULL) => Some(steps),
+        Some(_) => at.refuse("never reach 100%", Some("end with {setWeight: 100}")),
+        None => at.refuse("set no weight", Some("end with {setWeight: 100}")),
+    }
+}
+
+fn step(at: &Cursor<'_>) -> Option<Step> {
+    let mut fields = at.fields()?;
+    let found = fields.variant(&["setWeight", "pause", "approval"]);
+    fields.finish();
+    match found? {
+        ("setWeight", at) => at.parse().map(Step::SetWeight),
+        ("pause", at) => {
+            let mut fields = at.fields()?;
+            let duration = fields.or("duration", None, |at| at.duration(SECOND).map(Some));
+            fields.finish();
+            duration.map(Step::Pause)
+        }
+        (_, at) => {
+            at.fields()?.finish();
+            Some(Step::Approval)
+        }
+    }
+}
+
+fn analysis(at: &Cursor<'_>) -> Option<Analysis> {
+    let mut fields = at.fields()?;
+    let interval = SignedDuration::from_secs(10);
+    let interval = fields.or("interval", interval, |at| at.duration(SignedDuration::from_millis(100)));
+    let window = fields.or("window", SignedDuration::from_mins(1), |at| match (at.duration(SECOND)?, interval) {
+        (window, Some(interval)) if window < interval => at.refuse("is shorter than the interval", None),
+        (window, _) => Some(window),
+    });
+    let prometheus = fields.or("prometheus", None, |at| prometheus(&at).map(Some));
+    let metrics = fields.require("metrics").and_then(|at| metrics(&at, prometheus.as_ref()));
+    let share = ShareSpec { total: None, tolerance: Weight::percent_saturating(5), min_samples: 100 };
+    let share = fields.or("share", share.clone(), |at| share_spec(&at, share));
+    fields.finish();
+    Some(Analysis { interval: interval?, window: window?, prometheus: prometheus?, metrics: metrics?, share: share? })
+}
+
+fn prometheus(at: &Cursor<'_>) -> Option<PrometheusSpec> {
+    let mut fields = at.fields()?;
+    let address = fields.require("address").and_then(|at| {
+        let text = at.text()?;
+        let known = text.starts_with("http://") || text.starts_with("https://");
+        if known { Some(text) } else { at.refuse("is not a URL", Some("write http://prometheus:9090")) }
+    });
+    fields.finish();
+    Some(PrometheusSpec { address: address? })
+}
+
+fn metrics(at: &Cursor<'_>, prometheus: Option<&Option<PrometheusSpec>>) -> Option<Vec<MetricSpec>> {
+    at.each_named(|item| {
+        let mut fields = item.fields()?;
+        let name = fields.require("name").and_then(|at| at.name());
+        let source = metric_source(&mut fields, prometheus);
+        let max = fields.require("max").and_then(|at| at.fraction());
+        let baseline =
+            fields.or("baseline", None, |at| at.one_of(&[("source", Some(Baseline::Source)), ("none", None)]));
+        let min_samples = fields.or("minSamples", 50, |at| at.count(1));
+        let on_no_data = fields.or("onNoData", (), |at| match at.text()?.as_str() {
+            "hold" => Some(()),
+            _ => at.refuse(
+                "only hold is possible: missing data neither advances nor rolls back",
+                Some("write onNoData: hold, or leave it out"),
+            ),
+        });
+        fields.finish();
+        let metric =
+            MetricSpec { name: name?, source: source?, max: max?, baseline: baseline?, min_samples: min_samples? };
+        on_no_data.and(Some(metric))
+    })
+}
+
+fn metric_source(fields: &mut Fields<'_>, prometheus: Option<&Option<PrometheusSpec>>) -> Option<MetricSource> {
+    match fields.variant(&["errorRate", "planeErrors"])? {
+        ("errorRate", at) => {
+            let mut fields = at.fields()?;
+            let errors = fields.require("errors").and_then(|at| query(&at));
+            let total = fields.require("total").and_then(|at| query(&at));
+            fields.finish();
+            if prometheus == Some(&None) {
+                return at.refuse("needs a Prometheus to ask", Some("add analysis.prometheus.address"));
+            }
+            Some(MetricSource::ErrorRate { errors: errors?, total: total? })
+        }
+        (_, at) => {
+            let mut fields = at.fields()?;
+            let plane = fields.require("plane").and_then(|at| at.name());
+            fields.finish();
+            Some(MetricSource::PlaneErrors { plane: plane? })
+        }
+    }
+}
+
+/// A query that tells the two clusters apart and follows the window.
+fn query(at: &Cursor<'_>) -> Option<String> {
+    let text = at.text()?;
+    match crate::analysis::template::check(&text) {
+        Ok(()) => Some(text),
+        Err(error) => at.refuse(error.to_string(), Some(error.help())),
+    }
+}
+
+fn share_spec(at: &Cursor<'_>, absent: ShareSpec) -> Option<ShareSpec> {
+    let mut fields = at.fields()?;
+    let total = fields.or("total", None, |at| query(&at).map(Some));
+    let tolerance = fields.or("tolerance", absent.tolerance, |at| at.parse());
+    let min_samples = fields.or("minSamples", absent.min_samples, |at| at.count(1));
+    fields.finish();
+    Some(ShareSpec { total: total?, tolerance: tolerance?, min_samples: min_samples? })
+}
+
+fn rollback(at: &Cursor<'_>) -> Option<Rollback> {
+    let mut fields = at.fields()?;
+    let mode = fields.or("mode", (), |at| at.one_of(&[("instant", ())]));
+    let deadline = fields.or("deadline", SignedDuration::from_secs(30), |at| at.duration(SECOND));
+    fields.finish();
+    mode.and(Some(Rollback { deadline: deadline? }))
+}

@@ -1,0 +1,90 @@
+//! The program as a stranger meets it: wrong input, and what it says about it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn crossfade(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
+    command.args(arguments).env_remove("KUBECONFIG").env_remove("CROSSFADE_STATE_DIR").output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn lint_reports_every_mistake_at_its_place() {
+    let output = crossfade(&["policy", "lint", "tests/bad/policy.yaml", "-o", "json"]);
+    assert_eq!(output.status.code(), Some(2));
+    let problems: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let line = |problem: &serde_json::Value| {
+        let help = problem.get("help").map(|help| format!(" ({})", help.as_str().unwrap())).unwrap_or_default();
+        format!(
+            "{}:{} {}: {}{help}",
+            problem["line"],
+            problem["column"],
+            problem["field"].as_str().unwrap(),
+            problem["message"].as_str().unwrap()
+        )
+    };
+    insta::assert_snapshot!(problems.iter().map(line).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn lint_shows_people_the_line() {
+    let output = crossfade(&["policy", "lint", "tests/bad/policy.yaml"]);
+    assert_eq!(output.status.code(), Some(2));
+    let shown = text(&output.stderr);
+    assert!(shown.contains("selektor") && shown.contains("did you mean selector?"), "{shown}");
+}
+
+#[test]
+fn run_refuses_the_same_and_contacts_nothing() {
+    let state = tempfile::tempdir().unwrap();
+    let directory = state.path().join("state");
+    let output = crossfade(&["run", "-f", "tests/bad/policy.yaml", "--state-dir", directory.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("nothing was contacted"));
+    assert!(!directory.exists(), "nothing may be written either");
+}
+
+#[test]
+fn files_that_cannot_be_read_are_bad_input() {
+    for arguments in [
+        &["run", "-f", "no/such/file.yaml"][..],
+        &["policy", "lint", "src"],
+        &["run"],
+        &["policy", "lint"],
+        &["abort", "nobody", "--state-dir", "/nonexistent"],
+    ] {
+        let output = crossfade(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
+        assert!(!output.stderr.is_empty());
+    }
+}
+
+#[test]
+fn a_context_that_does_not_exist_is_bad_input() {
+    let state = tempfile::tempdir().unwrap();
+    let kubeconfig = state.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, "apiVersion: v1\nkind: Config\nclusters: []\ncontexts: []\nusers: []\n").unwrap();
+    let directory = state.path().join("state");
+    let output = crossfade(&[
+        "run",
+        "-f",
+        "tests/lab/checkout.yaml",
+        "--state-dir",
+        directory.to_str().unwrap(),
+        "--kubeconfig",
+        kubeconfig.to_str().unwrap(),
+    ]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("blue"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_labs_own_files_are_clean() {
+    let output = crossfade(&["policy", "lint", "tests/lab/checkout.yaml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
