@@ -208,7 +208,8 @@ impl Controller {
             let patch = json!({"metadata": {"annotations": {ADDRESS_ANNOTATION: address}}});
             self.write(key, "", now, |write| write.edit(&self.store, Edit::Merge(patch)).map(drop));
         }
-        self.write_status(key, pod, pod_status(pod, address, ready, now), now);
+        let ip = address.map(|address| address.ip().to_string());
+        self.write_status(key, pod, pod_status(pod, ip.as_deref(), ready, now), now);
     }
 
     fn end(&self, key: &Key, now: &str) {

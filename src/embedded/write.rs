@@ -19,6 +19,7 @@ mod identity;
 
 pub(super) use document::{Edit, scale_of};
 use document::{has_finalizers, remove_nulls};
+use identity::{identify, not_stale};
 
 /// A write and how it is to be done.
 #[derive(Debug, Clone, Copy)]
@@ -48,10 +49,10 @@ impl Write<'_> {
         if let Some(name) = prefix.map(|prefix| format!("{prefix}{:05x}", transaction.next_uid())) {
             object["metadata"]["name"] = name.into();
         }
-        self.identify(&mut object)?;
+        identify(self.target, self.api_version, &mut object)?;
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         if transaction.get(&self.key(&name)).is_some() {
-            return Err(Failure::already_exists(self.subject(&name)));
+            return Err(Failure::already_exists(Target { name: &name, ..self.target }.subject()));
         }
         self.begin_life(&mut transaction, &mut object)?;
         let object = ownership::update(None, &object, self.writer());
@@ -61,14 +62,14 @@ impl Write<'_> {
     /// `PUT` or `PATCH` of an object or of its status, whoever owns its fields.
     pub(super) fn edit(&self, store: &Store, mut edit: Edit) -> Result<Done, Failure> {
         if let Edit::Replace(object) = &mut edit {
-            self.identify(object)?;
+            identify(self.target, self.api_version, object)?;
         }
         let transaction = store.begin();
         let live = self.found(&transaction)?;
         let mut object = live.clone();
         edit.edit(&mut object)?;
-        self.identify(&mut object)?;
-        self.not_stale(&live, &object)?;
+        identify(self.target, self.api_version, &mut object)?;
+        not_stale(self.target, &live, &object)?;
         if self.target.subresource == "status" {
             let status = object["status"].take();
             object = live.clone();
@@ -87,14 +88,14 @@ impl Write<'_> {
             return Err(Failure::bad_request("metadata.managedFields must be nil"));
         }
         remove_nulls(&mut config);
-        self.identify(&mut config)?;
+        identify(self.target, self.api_version, &mut config)?;
         self.narrow(&mut config);
         let mut transaction = store.begin();
         let live = self.live(&transaction)?;
         match &live {
-            Some(live) => self.not_stale(live, &config)?,
+            Some(live) => not_stale(self.target, live, &config)?,
             None if self.target.subresource.is_empty() => {}
-            None => return Err(Failure::not_found(self.subject(self.target.name))),
+            None => return Err(Failure::not_found(self.target.subject())),
         }
         let mut object = ownership::apply(live.as_ref(), &config, self.writer(), self.force)
             .map_err(|conflicts| Failure::conflicts(&conflicts))?;
@@ -115,7 +116,7 @@ impl Write<'_> {
         let live = self.found(&transaction)?;
         let mut scale = scale_of(&live);
         edit.edit(&mut scale)?;
-        self.not_stale(&live, &scale)?;
+        not_stale(self.target, &live, &scale)?;
         let mut object = live.clone();
         object["spec"]["replicas"] = scale["spec"]["replicas"].as_u64().unwrap_or_default().into();
         let object = ownership::update(Some(&live), &object, self.writer());
@@ -151,7 +152,7 @@ impl Write<'_> {
             }
         }
         transaction.remove(&self.key(self.target.name));
-        let mut details = self.subject(self.target.name).details();
+        let mut details = self.target.subject().details();
         details["uid"] = live["metadata"]["uid"].take();
         let status =
             json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
@@ -234,15 +235,11 @@ impl Write<'_> {
     }
 
     fn found(&self, transaction: &Transaction<'_>) -> Result<Value, Failure> {
-        self.live(transaction)?.ok_or_else(|| Failure::not_found(self.subject(self.target.name)))
+        self.live(transaction)?.ok_or_else(|| Failure::not_found(self.target.subject()))
     }
 
     fn key(&self, name: &str) -> Key {
         Key { plural: self.target.kind.plural, namespace: self.target.namespace.to_owned(), name: name.to_owned() }
-    }
-
-    fn subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
-        Subject { group: self.target.group, plural: self.target.kind.plural, name }
     }
 
     fn writer(&self) -> Writer<'_> {

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::embedded::failure::Failure;
+use super::super::failure::Failure;
 
 /// A change of a document as a client writes it.
 #[derive(Debug)]
-pub(in crate::embedded) enum Edit {
+pub(in super::super) enum Edit {
     /// RFC 6902.
     Json(json_patch::Patch),
     /// RFC 7396.
@@ -28,7 +28,7 @@ impl Edit {
 }
 
 /// The `autoscaling/v1` Scale of a workload.
-pub(in crate::embedded) fn scale_of(object: &Value) -> Value {
+pub(in super::super) fn scale_of(object: &Value) -> Value {
     let from = &object["metadata"];
     let mut metadata = json!({});
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
