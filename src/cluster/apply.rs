@@ -15,21 +15,14 @@ use super::call::Call;
 use super::cover::covers;
 use super::digest::DIGEST_ANNOTATION;
 use super::error::ClusterError;
-use super::kind::{Objects, kind};
 use super::manifest::Manifest;
 use super::object::ObjectRef;
 use super::ownership::{self, FIELD_MANAGER, GiveUp};
 use super::plan::{Desired, MirrorPlan};
-use super::request::side_by_side;
-use super::served::Resource;
 
 /// Attempts to give up fields of an object that others keep changing. Controllers write a status a few
 /// times while a Deployment settles; five in a row within milliseconds means something else is wrong.
 const GIVE_UP_ATTEMPTS: u32 = 5;
-
-/// Below this many objects of a kind and namespace, reading them one by one is less work for the server
-/// than listing a namespace that may hold thousands.
-const FEW: usize = 8;
 
 /// How an object on the target compares with what is desired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,38 +138,6 @@ impl Cluster {
         let path = Path::new(resource.path(&object.namespace));
         let request = path.patch(&object.name, params, &Patch::Apply(manifest.value()));
         self.send_and_listen(&call, request).await.map(|(_, warnings)| warnings)
-    }
-
-    /// Reads the objects asked for in the versions asked for; those that do not exist are left out.
-    pub(super) async fn read<'a>(
-        &self,
-        asked: impl Iterator<Item = (&'a str, &'a ObjectRef)>,
-    ) -> Result<Objects, ClusterError> {
-        let mut groups: BTreeMap<(&str, &str, &str), Vec<&ObjectRef>> = BTreeMap::new();
-        for (version, object) in asked {
-            groups.entry((version, &object.kind, &object.namespace)).or_default().push(object);
-        }
-        let reads = groups.into_iter().map(|((version, kind, namespace), objects)| async move {
-            let resource = self.resource(version, kind)?;
-            if objects.len() > FEW && resource.namespaced {
-                return self.list(resource, namespace, "").await;
-            }
-            let found = side_by_side(objects.into_iter().map(|object| self.get(resource, object))).await?;
-            Ok(found.into_iter().flatten().collect())
-        });
-        let found = side_by_side(reads).await?;
-        Ok(found.into_iter().flatten().map(|manifest| (manifest.object().clone(), manifest)).collect())
-    }
-
-    fn resource(&self, api_version: &str, kind: &str) -> Result<&Resource, ClusterError> {
-        self.served.resource(api_version, kind).ok_or_else(|| self.not_served(api_version, kind))
-    }
-
-    /// The best version in which this cluster serves a kind.
-    pub(super) fn resource_of(&self, name: &str) -> Result<&Resource, ClusterError> {
-        // Namespaces are no line of the table of kinds.
-        let versions = kind(name).map_or(&["v1"][..], |kind| kind.versions());
-        self.served.first_of(versions, name).ok_or_else(|| self.not_served("", name))
     }
 }
 
