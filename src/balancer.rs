@@ -47,7 +47,7 @@ pub struct Config {
     pub health: HealthCheck,
     /// Longest time a connection to a backend may take to open.
     pub connect_timeout: Duration,
-    /// Longest time between sending a request and the head of its answer.
+    /// Longest time from choosing a backend to the head of its answer, the client's upload included.
     pub response_timeout: Duration,
 }
 
@@ -139,7 +139,7 @@ impl Balancer {
         self.address
     }
 
-    /// Makes the side's backends exactly these. New ones take requests once a check has passed; open
+    /// Makes the side's backends exactly these; needs a Tokio runtime around it. New ones take requests once a check has passed; open
     /// requests of those that go are still answered.
     pub fn set_backends(&self, side: Side, addresses: impl IntoIterator<Item = SocketAddr>) {
         let addresses: BTreeSet<SocketAddr> = addresses.into_iter().collect();

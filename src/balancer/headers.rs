@@ -1,4 +1,4 @@
-//! What an intermediary changes in a message's head. PURE.
+//! What an intermediary changes in a message's head: pure functions over the HTTP library's types.
 //!
 //! Source: RFC 9110 §7.6. Fields that speak about one connection end here, in both directions; the
 //! message framing is written anew by the HTTP library on the other side.

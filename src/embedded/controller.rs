@@ -20,7 +20,7 @@ use super::store::{Key, Store};
 use super::workload::{
     ADDRESS_ANNOTATION, Census, HASH_LABEL, deployment_status, owner, pod_of, pod_status, template_hash,
 };
-use super::write::Write;
+use super::write::{Edit, Write};
 
 /// A pod of an embedded cluster, as the world outside sees it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -206,9 +206,10 @@ impl Controller {
             && pod["metadata"]["annotations"][ADDRESS_ANNOTATION] != address
         {
             let patch = json!({"metadata": {"annotations": {ADDRESS_ANNOTATION: address}}});
-            self.write(key, "", now, |write| write.patch(&self.store, super::write::Patch::Merge(patch)).map(drop));
+            self.write(key, "", now, |write| write.edit(&self.store, Edit::Merge(patch)).map(drop));
         }
-        self.write_status(key, pod, pod_status(pod, address, ready, now), now);
+        let ip = address.map(|address| address.ip().to_string());
+        self.write_status(key, pod, pod_status(pod, ip.as_deref(), ready, now), now);
     }
 
     fn end(&self, key: &Key, now: &str) {
@@ -217,8 +218,8 @@ impl Controller {
 
     fn write_status(&self, key: &Key, object: &Value, status: Value, now: &str) {
         if object["status"] != status {
-            let object = json!({"status": status});
-            self.write(key, "status", now, |write| write.replace(&self.store, object).map(drop));
+            let object = Edit::Replace(json!({"status": status}));
+            self.write(key, "status", now, |write| write.edit(&self.store, object).map(drop));
         }
     }
 

@@ -57,11 +57,11 @@ fn ingress_backend(backend: &mut Value, stable: bool) {
             let port = if port.is_number() { json!({ "number": port }) } else { json!({ "name": port }) };
             fields.insert("service".to_owned(), json!({"name": name, "port": port}));
         }
-    } else if let Some(mut service) = fields.remove("service") {
-        let port = service["port"]["number"].take();
-        let port = if port.is_null() { service["port"]["name"].take() } else { port };
-        fields.insert("serviceName".to_owned(), service["name"].take());
-        fields.insert("servicePort".to_owned(), port);
+    } else if let Some(service) = fields.remove("service") {
+        let (number, name) = (&service["port"]["number"], &service["port"]["name"]);
+        let port = if number.is_null() { name } else { number };
+        fields.insert("serviceName".to_owned(), service["name"].clone());
+        fields.insert("servicePort".to_owned(), port.clone());
     }
 }
 

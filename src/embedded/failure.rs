@@ -17,6 +17,20 @@ pub(super) struct Failure {
     details: Option<Value>,
 }
 
+/// One field that has no acceptable value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cause {
+    field: &'static str,
+    reason: &'static str,
+    why: String,
+}
+
+impl<W: Into<String>> From<(&'static str, &'static str, W)> for Cause {
+    fn from((field, reason, why): (&'static str, &'static str, W)) -> Self {
+        Self { field, reason, why: why.into() }
+    }
+}
+
 /// The resource a request is about, as messages write it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Subject<'a> {
@@ -26,7 +40,8 @@ pub(super) struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn details(&self) -> Value {
+    /// The subject, as the details of a `Status` name it.
+    pub(super) fn details(&self) -> Value {
         let mut details = json!({"name": self.name, "kind": self.plural});
         if !self.group.is_empty() {
             details["group"] = self.group.into();
@@ -89,11 +104,14 @@ impl Failure {
     }
 
     /// The object breaks a precondition of its deletion.
-    pub(super) fn precondition(subject: Subject<'_>, what: &str, wanted: &str, found: &str) -> Self {
-        Self::cannot_fulfil(
-            subject,
-            &format!("the {what} in the precondition ({wanted}) does not match the {what} in record ({found})"),
-        )
+    pub(super) fn precondition(subject: Subject<'_>, field: &str, wanted: &str, found: &str) -> Self {
+        let (what, guess) = match field {
+            "uid" => ("UID", "The object might have been deleted and then recreated"),
+            _ => ("ResourceVersion", "The object might have been modified"),
+        };
+        let why =
+            format!("the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). {guess}");
+        Self::cannot_fulfil(subject, &why)
     }
 
     fn cannot_fulfil(subject: Subject<'_>, why: &str) -> Self {
@@ -134,24 +152,38 @@ impl Failure {
         Self::new(400, "BadRequest", message)
     }
 
-    /// One field of the object has no acceptable value.
-    pub(super) fn invalid(kind: &str, group: &str, name: &str, field: &str, reason: &str, why: &str) -> Self {
+    /// Fields of the object have no acceptable value.
+    pub(super) fn invalid(kind: &str, group: &str, name: &str, causes: &[Cause]) -> Self {
         let kind_group = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
-        let message = format!("{kind_group} {name:?} is invalid: {field}: {why}");
-        let causes = json!([{"reason": reason, "message": why, "field": field}]);
-        let details = json!({"name": name, "group": group, "kind": kind, "causes": causes});
-        Self::new(422, "Invalid", message).about(details)
+        let reasons: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.why)).collect();
+        let reasons = match reasons.as_slice() {
+            [reason] => reason.clone(),
+            reasons => format!("[{}]", reasons.join(", ")),
+        };
+        let causes: Vec<Value> = causes
+            .iter()
+            .map(|Cause { field, reason, why }| json!({"reason": reason, "message": why, "field": field}))
+            .collect();
+        let mut details = json!({"kind": kind, "causes": causes});
+        for (field, text) in [("group", group), ("name", name)] {
+            if !text.is_empty() {
+                details[field] = text.into();
+            }
+        }
+        Self::new(422, "Invalid", format!("{kind_group} {name:?} is invalid: {reasons}")).about(details)
     }
 
     /// The patch cannot be carried out on this object.
-    pub(super) fn unprocessable(message: impl Into<String>) -> Self {
-        Self::new(422, "Invalid", message)
+    pub(super) fn unfit_patch() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        Self::new(422, "Invalid", message).about(json!({}))
     }
 
     /// An apply that does not say who applies.
     pub(super) fn no_manager() -> Self {
         let why = "Required value: is required for apply patch";
-        Self::invalid("PatchOptions", "meta.k8s.io", "", "fieldManager", "FieldValueRequired", why)
+        let cause = ("fieldManager", "FieldValueRequired", why).into();
+        Self::invalid("PatchOptions", "meta.k8s.io", "", &[cause])
     }
 
     /// The verb is not one of this path.

@@ -83,9 +83,10 @@ impl FieldSet {
         Self { member: self.member, children: children.collect() }
     }
 
-    /// Every path of the set, in order.
+    /// Every path of the set; at each node first its own fields, then what lies below them, which is the
+    /// order the real server names conflicts in.
     pub(super) fn paths(&self) -> Vec<Path> {
-        let mut paths = Vec::new();
+        let mut paths: Vec<Path> = self.member.then(Path::new).into_iter().collect();
         self.collect(&mut Vec::new(), &mut paths);
         paths
     }
@@ -141,9 +142,8 @@ impl FieldSet {
     }
 
     fn collect(&self, prefix: &mut Path, paths: &mut Vec<Path>) {
-        if self.member {
-            paths.push(prefix.clone());
-        }
+        let members = self.children.iter().filter(|(_, child)| child.member);
+        paths.extend(members.map(|(element, _)| [prefix.as_slice(), std::slice::from_ref(element)].concat()));
         for (element, child) in &self.children {
             prefix.push(element.clone());
             child.collect(prefix, paths);

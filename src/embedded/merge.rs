@@ -191,10 +191,10 @@ mod tests {
             [
                 ".metadata.annotations",
                 ".metadata.annotations.b",
-                r#".spec.env[name="A"].value"#,
-                r#".spec.env[name="B"]"#,
-                r#".spec.env[name="B"].name"#,
                 ".spec.selector",
+                r#".spec.env[name="B"]"#,
+                r#".spec.env[name="A"].value"#,
+                r#".spec.env[name="B"].name"#,
             ]
         );
     }

@@ -98,8 +98,7 @@ pub(super) fn apply(
 
 /// `new` in place of `live`, with the fields that changed owned by the writer.
 pub(super) fn update(live: Option<&Value>, new: &Value, writer: Writer<'_>) -> Value {
-    // A new object is compared with its empty sections, because those are nobody's.
-    let before = live.map_or_else(|| json!({"metadata": {}, "spec": {}, "status": {}}), bare);
+    let before = live.map_or_else(nothing, bare);
     let after = bare(new);
     let difference = compare(&before, &after);
     let touched = difference.changed.union(&difference.removed);
@@ -138,10 +137,13 @@ fn finish(
     let server = live.and_then(|live| live["metadata"].as_object()).into_iter().flatten();
     if let Some(object) = after.as_object_mut() {
         let metadata = object.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
-        for (name, value) in server.filter(|(name, _)| SERVER_METADATA.contains(&name.as_str())) {
+        let kept = |name: &str| name != "managedFields" && SERVER_METADATA.contains(&name);
+        for (name, value) in server.filter(|(name, _)| kept(name)) {
             metadata[name] = value.clone();
         }
-        metadata["managedFields"] = entries.iter().map(Entry::to_json).collect();
+        if !entries.is_empty() {
+            metadata["managedFields"] = entries.iter().map(Entry::to_json).collect();
+        }
     }
     after
 }
@@ -201,6 +203,14 @@ impl Entry {
         };
         format!("{:?}{subresource}{version}", self.manager)
     }
+}
+
+/// What a new object is compared with: the sections every object of its kind has, which are nobody's.
+fn nothing() -> Value {
+    let pod = json!({"containers": []});
+    let template = json!({"metadata": {}, "spec": pod});
+    let spec = json!({"containers": [], "strategy": {}, "updateStrategy": {}, "template": template});
+    json!({"metadata": {}, "spec": spec, "status": {}})
 }
 
 /// The object without what only the server writes.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::convert::show;
-use super::failure::{Failure, Subject};
+use super::failure::Failure;
 use super::route::Target;
 use super::selector::{FieldSelector, Selector};
 use super::store::{Key, OutOfReach, Store};
@@ -41,8 +41,7 @@ impl Filter {
 /// One object.
 pub(super) fn get(store: &Store, target: Target<'_>, api_version: &str) -> Result<Value, Failure> {
     let key = Key { plural: target.kind.plural, namespace: target.namespace.to_owned(), name: target.name.to_owned() };
-    let subject = Subject { group: target.group, plural: target.kind.plural, name: target.name };
-    let object = store.get(&key).ok_or_else(|| Failure::not_found(subject))?;
+    let object = store.get(&key).ok_or_else(|| Failure::not_found(target.subject()))?;
     show(&object, api_version)
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::failure::Subject;
 use super::kinds::{Kind, Shape};
 
 /// What a path leads to.
@@ -37,6 +38,13 @@ pub(super) struct Target<'a> {
     pub(super) name: &'a str,
     /// Empty for the object itself.
     pub(super) subresource: &'a str,
+}
+
+impl<'a> Target<'a> {
+    /// The target, as failures name it.
+    pub(super) fn subject(&self) -> Subject<'a> {
+        Subject { group: self.group, plural: self.kind.plural, name: self.name }
+    }
 }
 
 /// Finds what `path` leads to.

@@ -46,7 +46,7 @@ const ITEMS: [(&str, &str, &[Key]); 18] = [
     ("", "volumes", &[key("name")]),
     ("", "volumeMounts", &[key("mountPath")]),
     ("", "volumeDevices", &[key("devicePath")]),
-    ("", "imagePullSecrets", &[key("name")]),
+    ("spec", "imagePullSecrets", &[key("name")]),
     ("", "hostAliases", &[key("ip")]),
     ("", "topologySpreadConstraints", &[key("topologyKey"), key("whenUnsatisfiable")]),
     ("", "conditions", &[key("type")]),
@@ -67,7 +67,7 @@ const ATOMIC: [&str; 12] = [
     "secretKeyRef",
     "fieldRef",
     "resourceFieldRef",
-    "scaleTargetRef",
+    "port",
     "targetRef",
     "claimRef",
 ];

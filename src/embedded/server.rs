@@ -23,7 +23,7 @@ use super::read;
 use super::route::{Route, Target, query, route};
 use super::store::Store;
 use super::watch_stream::{Subject, Watch};
-use super::write::{Patch, Write, patched, scale_of};
+use super::write::{Edit, Write, scale_of};
 
 /// Media type of everything but the aggregated discovery.
 const JSON: &str = "application/json";
@@ -54,6 +54,13 @@ struct Asked<'a> {
     headers: &'a HeaderMap,
     query: BTreeMap<String, String>,
     body: Bytes,
+}
+
+/// What a `PUT` or a `PATCH` brings.
+enum Change {
+    Edit(Edit),
+    /// A configuration to apply.
+    Apply(Value),
 }
 
 impl Server {
@@ -122,25 +129,13 @@ impl Server {
             Verb::List => (200, read::list(&self.store, target, &api_version, &asked.query)?),
             Verb::Watch => return self.watch(target, &api_version, asked),
             Verb::Create => write.create(&self.store, asked.json()?)?,
-            Verb::Update if is_scale => {
-                let scale = asked.json()?;
-                write.scale(&self.store, |document| {
-                    *document = scale;
-                    Ok(())
-                })?
-            }
-            Verb::Update => write.replace(&self.store, asked.json()?)?,
-            Verb::Patch if is_scale => {
-                let patch = asked.patch()?;
-                write.scale(&self.store, |document| patched(document, patch))?
-            }
-            Verb::Patch => {
-                let patch = asked.patch()?;
-                if matches!(patch, Patch::Apply(_)) && !asked.query.contains_key("fieldManager") {
-                    return Err(Failure::no_manager());
-                }
-                write.patch(&self.store, patch)?
-            }
+            Verb::Update | Verb::Patch => match asked.change(verb)? {
+                Change::Edit(edit) if is_scale => write.scale(&self.store, edit)?,
+                Change::Edit(edit) => write.edit(&self.store, edit)?,
+                Change::Apply(_) if is_scale => return Err(Failure::unsupported_media_type()),
+                Change::Apply(_) if !asked.query.contains_key("fieldManager") => return Err(Failure::no_manager()),
+                Change::Apply(config) => write.apply(&self.store, config)?,
+            },
             Verb::Delete if target.name.is_empty() => (200, self.delete_collection(write, asked)?),
             Verb::Delete => write.delete(&self.store, &asked.delete_options()?)?,
         };
@@ -179,6 +174,11 @@ impl Asked<'_> {
         self.query.get(name).is_some_and(|value| value == "true" || value == "1")
     }
 
+    fn media(&self) -> &str {
+        let media = self.headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or_default();
+        media.split(';').next().unwrap_or_default().trim()
+    }
+
     /// The field manager as named, or else the program that asks.
     fn manager(&self) -> &str {
         let agent = || self.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
@@ -188,7 +188,11 @@ impl Asked<'_> {
         }
     }
 
+    /// The body as a document; the binary form that `kubectl create` prefers is not read here.
     fn json(&self) -> Result<Value, Failure> {
+        if self.media().contains("protobuf") {
+            return Err(Failure::unsupported_media_type());
+        }
         serde_json::from_slice(&self.body)
             .map_err(|error| Failure::bad_request(format!("the object provided is unrecognized: {error}")))
     }
@@ -197,15 +201,15 @@ impl Asked<'_> {
         if self.body.is_empty() { Ok(json!({})) } else { self.json() }
     }
 
-    /// The patch, by its media type. An applied one may be YAML, which JSON nearly always is as well.
-    fn patch(&self) -> Result<Patch, Failure> {
-        let media = self.headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or_default();
-        match media.split(';').next().unwrap_or_default().trim() {
+    /// The change, by its media type. An applied one may be YAML, which JSON nearly always is as well.
+    fn change(&self, verb: Verb) -> Result<Change, Failure> {
+        match self.media() {
+            _ if verb == Verb::Update => self.json().map(|document| Change::Edit(Edit::Replace(document))),
             "application/json-patch+json" => serde_json::from_slice(&self.body)
-                .map(Patch::Json)
+                .map(|patch| Change::Edit(Edit::Json(patch)))
                 .map_err(|error| Failure::bad_request(error.to_string())),
-            "application/merge-patch+json" => self.json().map(Patch::Merge),
-            "application/apply-patch+yaml" => self.json().or_else(|_| self.yaml()).map(Patch::Apply),
+            "application/merge-patch+json" => self.json().map(|patch| Change::Edit(Edit::Merge(patch))),
+            "application/apply-patch+yaml" => self.json().or_else(|_| self.yaml()).map(Change::Apply),
             _ => Err(Failure::unsupported_media_type()),
         }
     }

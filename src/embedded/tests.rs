@@ -2,6 +2,7 @@
 
 mod api;
 mod journey;
+mod malformed;
 mod watching;
 mod workloads;
 

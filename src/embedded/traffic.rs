@@ -14,12 +14,16 @@ use hyper::body::Bytes;
 use hyper::{Request, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use super::pod::CLUSTER_HEADER;
+
+/// Time after which an idle connection is closed: well before the 30 s after which a listener closes it,
+/// so that no request is lost to two ends deciding differently.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// How much traffic, and where to.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,6 +150,8 @@ async fn generate(load: Load, report: Arc<Mutex<Report>>, mut stop: watch::Recei
     connector.set_nodelay(true);
     let client: HttpClient = Client::builder(TokioExecutor::new())
         .retry_canceled_requests(false)
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(load.concurrency)
         .build(connector);
     let Ok(uri) = format!("http://{}/", load.address).parse::<Uri>() else { return };

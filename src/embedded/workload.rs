@@ -1,7 +1,6 @@
 //! The objects the controller writes: pods of a Deployment, and what their statuses say. PURE.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -59,20 +58,19 @@ pub(super) fn owner(pod: &Value) -> Option<(&str, &str)> {
     Some((owner["uid"].as_str()?, owner["name"].as_str()?))
 }
 
-/// The status of a pod that listens here, or nowhere yet.
-pub(super) fn pod_status(pod: &Value, address: Option<SocketAddr>, ready: bool, now: &str) -> Value {
+/// The status of a pod with this IP address, or none yet.
+pub(super) fn pod_status(pod: &Value, ip: Option<&str>, ready: bool, now: &str) -> Value {
     let before = &pod["status"];
     let mut status = json!({
-        "phase": if address.is_some() { "Running" } else { "Pending" },
+        "phase": if ip.is_some() { "Running" } else { "Pending" },
         "conditions": [
             condition(before, "Ready", ready, None, now),
             condition(before, "ContainersReady", ready, None, now),
         ],
     });
-    if let Some(address) = address {
-        let ip = address.ip().to_string();
-        status["hostIP"] = ip.as_str().into();
-        status["podIP"] = ip.as_str().into();
+    if let Some(ip) = ip {
+        status["hostIP"] = ip.into();
+        status["podIP"] = ip.into();
         status["podIPs"] = json!([{"ip": ip}]);
         let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
         status["containerStatuses"] = containers

@@ -14,6 +14,13 @@ use super::ownership::{self, Writer};
 use super::route::Target;
 use super::store::{Key, Store, Transaction};
 
+mod document;
+mod identity;
+
+pub(super) use document::{Edit, scale_of};
+use document::{has_finalizers, remove_nulls};
+use identity::{identify, not_stale};
+
 /// A write and how it is to be done.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Write<'a> {
@@ -31,105 +38,113 @@ pub(super) struct Write<'a> {
     pub(super) now: &'a str,
 }
 
-/// What a patch is.
-#[derive(Debug)]
-pub(super) enum Patch {
-    /// RFC 6902.
-    Json(json_patch::Patch),
-    /// RFC 7396.
-    Merge(Value),
-    /// Server-side apply.
-    Apply(Value),
-}
-
 /// HTTP status and body of a write that succeeded.
 pub(super) type Done = (u16, Value);
 
 impl Write<'_> {
     /// `POST` to a collection.
     pub(super) fn create(&self, store: &Store, mut object: Value) -> Result<Done, Failure> {
-        if let (Value::Null, Some(prefix)) = (&object["metadata"]["name"], object["metadata"]["generateName"].as_str())
-        {
-            object["metadata"]["name"] = format!("{prefix}{:05x}", store.begin().next_uid()).into();
-        }
-        self.identify(&mut object)?;
-        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let mut transaction = store.begin();
+        let prefix = object["metadata"]["generateName"].as_str().filter(|_| object["metadata"]["name"].is_null());
+        if let Some(name) = prefix.map(|prefix| format!("{prefix}{:05x}", transaction.next_uid())) {
+            object["metadata"]["name"] = name.into();
+        }
+        identify(self.target, self.api_version, &mut object)?;
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         if transaction.get(&self.key(&name)).is_some() {
-            return Err(Failure::already_exists(self.subject(&name)));
+            return Err(Failure::already_exists(Target { name: &name, ..self.target }.subject()));
         }
         self.begin_life(&mut transaction, &mut object)?;
         let object = ownership::update(None, &object, self.writer());
         self.keep(transaction, &name, None, object).map(|object| (201, object))
     }
 
-    /// `PUT` of an object or of its status.
-    pub(super) fn replace(&self, store: &Store, mut object: Value) -> Result<Done, Failure> {
-        self.identify(&mut object)?;
+    /// `PUT` or `PATCH` of an object or of its status, whoever owns its fields.
+    pub(super) fn edit(&self, store: &Store, mut edit: Edit) -> Result<Done, Failure> {
+        if let Edit::Replace(object) = &mut edit {
+            identify(self.target, self.api_version, object)?;
+        }
         let transaction = store.begin();
-        let live = self.live(&transaction)?.ok_or_else(|| Failure::not_found(self.subject(self.target.name)))?;
-        self.settle(transaction, &live, object)
+        let live = self.found(&transaction)?;
+        let mut object = live.clone();
+        edit.edit(&mut object)?;
+        identify(self.target, self.api_version, &mut object)?;
+        not_stale(self.target, &live, &object)?;
+        if self.target.subresource == "status" {
+            let status = object["status"].take();
+            object = live.clone();
+            object["status"] = status;
+        } else if self.target.kind.status {
+            object["status"] = live["status"].clone();
+        }
+        admission::fill(self.shape, self.target.kind, &mut object);
+        let object = ownership::update(Some(&live), &object, self.writer());
+        self.keep(transaction, self.target.name, Some(&live), object).map(|object| (200, object))
     }
 
-    /// `PATCH` of an object or of its status.
-    pub(super) fn patch(&self, store: &Store, patch: Patch) -> Result<Done, Failure> {
+    /// `PATCH` that applies a configuration to an object or to its status.
+    pub(super) fn apply(&self, store: &Store, mut config: Value) -> Result<Done, Failure> {
+        if config["metadata"].get("managedFields").is_some_and(|fields| !fields.is_null()) {
+            return Err(Failure::bad_request("metadata.managedFields must be nil"));
+        }
+        remove_nulls(&mut config);
+        identify(self.target, self.api_version, &mut config)?;
+        self.narrow(&mut config);
         let mut transaction = store.begin();
         let live = self.live(&transaction)?;
-        let patch = match (patch, live) {
-            (Patch::Apply(config), None) => {
-                let object = self.apply(&mut transaction, None, config)?;
-                return self.keep(transaction, self.target.name, None, object).map(|object| (201, object));
+        match &live {
+            Some(live) => not_stale(self.target, live, &config)?,
+            None if self.target.subresource.is_empty() => {}
+            None => return Err(Failure::not_found(self.target.subject())),
+        }
+        let mut object = ownership::apply(live.as_ref(), &config, self.writer(), self.force)
+            .map_err(|conflicts| Failure::conflicts(&conflicts))?;
+        if live.is_none() {
+            object["metadata"]["name"] = self.target.name.into();
+            if self.target.kind.namespaced {
+                object["metadata"]["namespace"] = self.target.namespace.into();
             }
-            (Patch::Apply(config), Some(live)) => {
-                let object = self.apply(&mut transaction, Some(&live), config)?;
-                return self.keep(transaction, self.target.name, Some(&live), object).map(|object| (200, object));
-            }
-            (_, None) => return Err(Failure::not_found(self.subject(self.target.name))),
-            (patch, Some(live)) => (patch, live),
-        };
-        let (patch, live) = patch;
-        let mut object = live.clone();
-        patched(&mut object, patch)?;
-        self.identify(&mut object)?;
-        self.settle(transaction, &live, object)
+            self.begin_life(&mut transaction, &mut object)?;
+        }
+        let code = if live.is_some() { 200 } else { 201 };
+        self.keep(transaction, self.target.name, live.as_ref(), object).map(|object| (code, object))
     }
 
     /// `PUT` or `PATCH` of the scale: everything it can change is the number of replicas.
-    pub(super) fn scale(
-        &self,
-        store: &Store,
-        change: impl FnOnce(&mut Value) -> Result<(), Failure>,
-    ) -> Result<Done, Failure> {
+    pub(super) fn scale(&self, store: &Store, edit: Edit) -> Result<Done, Failure> {
         let transaction = store.begin();
-        let live = self.live(&transaction)?.ok_or_else(|| Failure::not_found(self.subject(self.target.name)))?;
+        let live = self.found(&transaction)?;
         let mut scale = scale_of(&live);
-        change(&mut scale)?;
+        edit.edit(&mut scale)?;
+        not_stale(self.target, &live, &scale)?;
         let mut object = live.clone();
-        object["spec"]["replicas"] = scale["spec"]["replicas"].take();
-        object["metadata"]["resourceVersion"] = scale["metadata"]["resourceVersion"].take();
-        let main = Write { target: Target { subresource: "", ..self.target }, ..*self };
-        self.not_stale(&live, &object)?;
+        object["spec"]["replicas"] = scale["spec"]["replicas"].as_u64().unwrap_or_default().into();
         let object = ownership::update(Some(&live), &object, self.writer());
-        main.keep(transaction, self.target.name, Some(&live), object).map(|object| (200, scale_of(&object)))
+        self.keep(transaction, self.target.name, Some(&live), object).map(|object| (200, scale_of(&object)))
     }
 
-    /// `DELETE` of an object.
+    /// `DELETE` of an object. Pods, and what somebody holds back, are only marked; whoever holds them back
+    /// removes them.
     pub(super) fn delete(&self, store: &Store, options: &Value) -> Result<Done, Failure> {
         let mut transaction = store.begin();
-        let live = self.live(&transaction)?.ok_or_else(|| Failure::not_found(self.subject(self.target.name)))?;
-        for (what, field) in [("UID", "uid"), ("ResourceVersion", "resourceVersion")] {
+        let mut live = self.found(&transaction)?;
+        for field in ["uid", "resourceVersion"] {
             let (wanted, found) = (options["preconditions"][field].as_str(), live["metadata"][field].as_str());
             if let Some(wanted) = wanted.filter(|wanted| Some(*wanted) != found) {
-                let subject = self.subject(self.target.name);
-                return Err(Failure::precondition(subject, what, wanted, found.unwrap_or_default()));
+                let (kind, group, name) = (self.target.kind.name, self.target.group, self.target.name);
+                let subject = Subject { group, plural: kind, name };
+                return Err(Failure::precondition(subject, field, wanted, found.unwrap_or_default()));
             }
         }
         let waits = (self.target.kind.name == "Pod" && options["gracePeriodSeconds"] != 0) || has_finalizers(&live);
-        if self.dry_run {
-            return Ok((200, live));
+        if waits && live["metadata"]["deletionTimestamp"].is_null() {
+            live["metadata"]["deletionTimestamp"] = self.now.into();
+            let grace = if self.target.kind.name == "Pod" { 30 } else { 0 };
+            live["metadata"]["deletionGracePeriodSeconds"] = grace.into();
+            return self.put(transaction, self.target.name, live).map(|object| (200, object));
         }
-        if waits {
-            return Ok((200, self.begin_end(transaction, live)));
+        if self.dry_run || waits {
+            return Ok((200, live));
         }
         if self.target.kind.name == "Namespace" {
             for key in transaction.keys_in(self.target.name) {
@@ -137,58 +152,11 @@ impl Write<'_> {
             }
         }
         transaction.remove(&self.key(self.target.name));
-        let uid = &live["metadata"]["uid"];
-        let mut details = json!({"name": self.target.name, "kind": self.target.kind.plural, "uid": uid});
-        if !self.target.group.is_empty() {
-            details["group"] = self.target.group.into();
-        }
-        Ok((
-            200,
-            json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}),
-        ))
-    }
-
-    /// Marks the object as going; whoever holds it back removes it later.
-    fn begin_end(&self, mut transaction: Transaction<'_>, mut live: Value) -> Value {
-        if live["metadata"]["deletionTimestamp"].is_null() {
-            live["metadata"]["deletionTimestamp"] = self.now.into();
-            live["metadata"]["deletionGracePeriodSeconds"] = 30.into();
-            return Value::clone(&transaction.put(self.key(self.target.name), live));
-        }
-        live
-    }
-
-    /// The object after an apply.
-    fn apply(
-        &self,
-        transaction: &mut Transaction<'_>,
-        live: Option<&Value>,
-        mut config: Value,
-    ) -> Result<Value, Failure> {
-        if config["metadata"].get("managedFields").is_some_and(|fields| !fields.is_null()) {
-            return Err(Failure::bad_request("metadata.managedFields must be nil"));
-        }
-        remove_nulls(&mut config);
-        self.identify(&mut config)?;
-        self.narrow(&mut config);
-        match live {
-            Some(live) => {
-                self.not_stale(live, &config)?;
-                ownership::apply(Some(live), &config, self.writer(), self.force)
-                    .map_err(|conflicts| Failure::conflicts(&conflicts))
-            }
-            None if self.target.subresource.is_empty() && config["metadata"]["resourceVersion"].is_null() => {
-                let applied = ownership::apply(None, &config, self.writer(), self.force);
-                let mut object = applied.map_err(|conflicts| Failure::conflicts(&conflicts))?;
-                object["metadata"]["name"] = self.target.name.into();
-                if self.target.kind.namespaced {
-                    object["metadata"]["namespace"] = self.target.namespace.into();
-                }
-                self.begin_life(transaction, &mut object)?;
-                Ok(object)
-            }
-            None => Err(Failure::not_found(self.subject(self.target.name))),
-        }
+        let mut details = self.target.subject().details();
+        details["uid"] = live["metadata"]["uid"].take();
+        let status =
+            json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
+        Ok((200, status))
     }
 
     /// Leaves of a configuration only what this path may write.
@@ -203,51 +171,6 @@ impl Write<'_> {
         }
     }
 
-    /// Takes from `object` what this path may write, and keeps the result.
-    fn settle(&self, transaction: Transaction<'_>, live: &Value, mut object: Value) -> Result<Done, Failure> {
-        self.not_stale(live, &object)?;
-        if self.target.subresource == "status" {
-            let status = object["status"].take();
-            object = live.clone();
-            object["status"] = status;
-        } else if self.target.kind.status {
-            object["status"] = live["status"].clone();
-        }
-        admission::fill(self.shape, self.target.kind, &mut object);
-        let object = ownership::update(Some(live), &object, self.writer());
-        self.keep(transaction, self.target.name, Some(live), object).map(|object| (200, object))
-    }
-
-    /// The last steps of every write: defaults, rules, the count of changes, the store.
-    fn keep(
-        &self,
-        mut transaction: Transaction<'_>,
-        name: &str,
-        live: Option<&Value>,
-        mut object: Value,
-    ) -> Result<Value, Failure> {
-        admission::fill(self.shape, self.target.kind, &mut object);
-        if live == Some(&object) {
-            return Ok(object);
-        }
-        admission::check(self.target.group, self.target.kind, live, &object)?;
-        if let Some(live) = live.filter(|live| self.target.kind.counted && live["spec"] != object["spec"]) {
-            object["metadata"]["generation"] = (live["metadata"]["generation"].as_u64().unwrap_or_default() + 1).into();
-        }
-        if self.dry_run {
-            return Ok(object);
-        }
-        let gone = !object["metadata"]["deletionTimestamp"].is_null()
-            && live.is_some_and(has_finalizers)
-            && !has_finalizers(&object);
-        let key = self.key(name);
-        let kept = transaction.put(key.clone(), object);
-        if gone && self.target.kind.name != "Pod" {
-            transaction.remove(&key);
-        }
-        Ok(Value::clone(&kept))
-    }
-
     /// What a new object gets from the server.
     fn begin_life(&self, transaction: &mut Transaction<'_>, object: &mut Value) -> Result<(), Failure> {
         let Target { kind, namespace, .. } = self.target;
@@ -257,168 +180,70 @@ impl Write<'_> {
             return Err(Failure::not_found(subject));
         }
         let uid = transaction.next_uid();
-        let metadata = &mut object["metadata"];
-        metadata["uid"] = format!("00000000-0000-4000-8000-{uid:012x}").into();
-        metadata["creationTimestamp"] = self.now.into();
-        if kind.counted {
-            metadata["generation"] = 1.into();
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.retain(|name, _| !matches!(name.as_str(), "resourceVersion" | "deletionTimestamp" | "generation"));
+            metadata.insert("uid".to_owned(), format!("00000000-0000-4000-8000-{uid:012x}").into());
+            metadata.insert("creationTimestamp".to_owned(), self.now.into());
+            if kind.counted {
+                metadata.insert("generation".to_owned(), 1.into());
+            }
         }
-        if let Some(metadata) = metadata.as_object_mut() {
-            metadata.retain(|name, _| !matches!(name.as_str(), "resourceVersion" | "deletionTimestamp"));
-        }
-        if kind.status
-            && let Some(fields) = object.as_object_mut()
-        {
+        if let Some(fields) = object.as_object_mut().filter(|_| kind.status) {
             fields.remove("status");
         }
         admission::fill(self.shape, kind, object);
-        if kind.name == "Service" {
-            give_address(object, uid);
-        }
         Ok(())
     }
 
-    /// Refuses an object that says it is another than the path names, and names it where it does not.
-    fn identify(&self, object: &mut Value) -> Result<(), Failure> {
-        let Target { group, kind, namespace, name, .. } = self.target;
-        if !object.is_object() {
-            return Err(Failure::bad_request("the object provided is not an object"));
+    /// The last steps of every write: defaults, rules, the count of changes, the store.
+    fn keep(
+        &self,
+        transaction: Transaction<'_>,
+        name: &str,
+        live: Option<&Value>,
+        mut object: Value,
+    ) -> Result<Value, Failure> {
+        admission::fill(self.shape, self.target.kind, &mut object);
+        admission::assign(self.shape, self.target.kind, &mut object);
+        if live == Some(&object) {
+            return Ok(object);
         }
-        for (field, expected) in [("apiVersion", self.api_version), ("kind", kind.name)] {
-            let found = object[field].as_str().unwrap_or(expected);
-            if found != expected {
-                let message = format!("the object provided has {field} {found:?} where {expected:?} was expected");
-                return Err(Failure::bad_request(message));
-            }
-            object[field] = expected.into();
+        admission::check(self.target.group, self.target.kind, live, &object)?;
+        if let Some(live) = live.filter(|live| self.target.kind.counted && live["spec"] != object["spec"]) {
+            object["metadata"]["generation"] = (live["metadata"]["generation"].as_u64().unwrap_or_default() + 1).into();
         }
-        let found = object["metadata"]["namespace"].as_str().unwrap_or(namespace);
-        if found != namespace {
-            return Err(Failure::bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request",
-            ));
-        }
-        if kind.namespaced {
-            object["metadata"]["namespace"] = namespace.into();
-        }
-        match (name, object["metadata"]["name"].as_str()) {
-            ("", Some(_)) => Ok(()),
-            ("", None) => Err(Failure::invalid(
-                kind.name,
-                group,
-                "",
-                "metadata.name",
-                "FieldValueRequired",
-                "Required value: name or generateName is required",
-            )),
-            (name, None) => {
-                object["metadata"]["name"] = name.into();
-                Ok(())
-            }
-            (name, Some(found)) if name == found => Ok(()),
-            (name, Some(found)) => Err(Failure::bad_request(format!(
-                "the name of the object ({found}) does not match the name on the URL ({name})"
-            ))),
-        }
+        self.put(transaction, name, object)
     }
 
-    fn not_stale(&self, live: &Value, object: &Value) -> Result<(), Failure> {
-        let differs = |field: &str| {
-            object["metadata"][field]
-                .as_str()
-                .is_some_and(|wanted| live["metadata"][field] != wanted && !wanted.is_empty())
-        };
-        if differs("resourceVersion") || differs("uid") {
-            return Err(Failure::stale(self.subject(self.target.name)));
+    /// Puts the object in place, or removes it where it was only held back by what is now gone.
+    fn put(&self, mut transaction: Transaction<'_>, name: &str, object: Value) -> Result<Value, Failure> {
+        if self.dry_run {
+            return Ok(object);
         }
-        Ok(())
+        let going = !object["metadata"]["deletionTimestamp"].is_null() && self.target.kind.name != "Pod";
+        let key = self.key(name);
+        let released = going && !has_finalizers(&object);
+        let kept = transaction.put(key.clone(), object);
+        if released {
+            transaction.remove(&key);
+        }
+        Ok(Value::clone(&kept))
     }
 
     fn live(&self, transaction: &Transaction<'_>) -> Result<Option<Value>, Failure> {
         transaction.get(&self.key(self.target.name)).map(|object| show(object, self.api_version)).transpose()
     }
 
+    fn found(&self, transaction: &Transaction<'_>) -> Result<Value, Failure> {
+        self.live(transaction)?.ok_or_else(|| Failure::not_found(self.target.subject()))
+    }
+
     fn key(&self, name: &str) -> Key {
         Key { plural: self.target.kind.plural, namespace: self.target.namespace.to_owned(), name: name.to_owned() }
     }
 
-    fn subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
-        Subject { group: self.target.group, plural: self.target.kind.plural, name }
-    }
-
     fn writer(&self) -> Writer<'_> {
-        Writer {
-            manager: self.manager,
-            api_version: self.api_version,
-            subresource: self.target.subresource,
-            now: self.now,
-        }
+        let subresource = self.target.subresource;
+        Writer { manager: self.manager, api_version: self.api_version, subresource, now: self.now }
     }
-}
-
-/// The `autoscaling/v1` Scale of a workload.
-pub(super) fn scale_of(object: &Value) -> Value {
-    let from = &object["metadata"];
-    let mut metadata = json!({});
-    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
-        metadata[field] = from[field].clone();
-    }
-    let labels =
-        object["spec"]["selector"]["matchLabels"].as_object().or_else(|| object["spec"]["selector"].as_object());
-    let selector: Vec<String> = labels
-        .into_iter()
-        .flatten()
-        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
-        .collect();
-    json!({
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": metadata,
-        "spec": {"replicas": object["spec"]["replicas"].as_u64().unwrap_or_default()},
-        "status": {
-            "replicas": object["status"]["replicas"].as_u64().unwrap_or_default(),
-            "selector": selector.join(","),
-        },
-    })
-}
-
-/// Makes of a document what the patch makes of it.
-pub(super) fn patched(document: &mut Value, patch: Patch) -> Result<(), Failure> {
-    match patch {
-        Patch::Json(patch) => json_patch::patch(document, &patch)
-            .map_err(|error| Failure::unprocessable(format!("the patch does not fit the object: {error}"))),
-        Patch::Merge(patch) => {
-            json_patch::merge(document, &patch);
-            Ok(())
-        }
-        Patch::Apply(_) => Err(Failure::unsupported_media_type()),
-    }
-}
-
-fn has_finalizers(object: &Value) -> bool {
-    object["metadata"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty())
-}
-
-/// In an applied configuration a null says the same as a missing field.
-fn remove_nulls(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            fields.retain(|_, field| !field.is_null());
-            fields.values_mut().for_each(remove_nulls);
-        }
-        Value::Array(items) => items.iter_mut().for_each(remove_nulls),
-        _ => {}
-    }
-}
-
-/// Gives a Service its cluster address, unless it has one or wants none.
-fn give_address(service: &mut Value, uid: u64) {
-    let spec = &mut service["spec"];
-    if spec["type"] == "ExternalName" {
-        return;
-    }
-    let [.., high, low] = uid.to_be_bytes();
-    let address = spec["clusterIP"].as_str().map_or_else(|| format!("10.96.{high}.{low}"), str::to_owned);
-    spec["clusterIPs"] = json!([address]);
-    spec["clusterIP"] = address.into();
 }
