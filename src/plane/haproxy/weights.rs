@@ -47,10 +47,15 @@ impl Sides {
                 }
             }
         }
-        // Sums near 100 read like percent.
-        let best = exact.into_iter().min_by_key(|(s, t)| ((s + t).abs_diff(100), *s));
-        let (s, t) = best.ok_or(PlaneError::NotRepresentable { weight, below, above })?;
-        Ok(Self { source: scaled(&self.source, &source, s), target: scaled(&self.target, &target, t) })
+        // Sums near 100 read like percent. Small numbers leave little room on the way, so the first that can be reached is taken.
+        exact.sort_by_key(|(s, t)| ((s + t).abs_diff(100), *s));
+        let sides = |(s, t): &(u32, u32)| Self {
+            source: scaled(&self.source, &source, *s),
+            target: scaled(&self.target, &target, *t),
+        };
+        let reachable = exact.iter().map(sides).find(|to| self.reaches(to));
+        let best = reachable.or_else(|| exact.first().map(sides));
+        best.ok_or(PlaneError::NotRepresentable { weight, below, above })
     }
 
     /// The single writes from these weights to `to`, during which the share stays between the two.
@@ -78,6 +83,17 @@ impl Sides {
             (0..now.target.len() + now.source.len()).filter(|index| now.weight_at(*index) != to.weight_at(*index));
         writes.extend(rest.map(|index| Server { name: to.name_at(index), weight: to.weight_at(index) }));
         writes
+    }
+
+    /// Whether the way there stays between the two shares.
+    fn reaches(&self, to: &Self) -> bool {
+        let mut now = self.clone();
+        self.path(to).iter().all(|write| {
+            for server in now.target.iter_mut().chain(&mut now.source).filter(|server| server.name == write.name) {
+                server.weight = write.weight;
+            }
+            self.allows(to, &now)
+        })
     }
 
     /// Whether the share of `now` lies between the two ends. A moment without any weight answers 503 and is never allowed.
