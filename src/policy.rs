@@ -10,8 +10,6 @@ mod tree;
 pub mod types;
 pub mod weight;
 
-use sha2::{Digest, Sha256};
-
 pub use decode::API_VERSION;
 pub use problem::{InvalidInput, Problem, SourceFile};
 pub use types::*;
@@ -44,15 +42,6 @@ pub struct Assignment {
     pub migration: Migration,
     /// How carefully.
     pub policy: ShiftPolicy,
-}
-
-impl Assignment {
-    /// SHA-256 over the assignment, in hexadecimal: two files that mean the same have the same hash.
-    pub fn hash(&self) -> String {
-        // Serialising these types cannot fail: no maps with keys that are not text, no foreign impls.
-        let canonical = serde_json::to_vec(self).unwrap_or_default();
-        Sha256::digest(canonical).iter().map(|byte| format!("{byte:02x}")).collect()
-    }
 }
 
 /// Reads files, or reports every mistake in all of them at once.

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::migration::{Action, Reply, State};
+use crate::migration::{Action, Inverse, Reply, Request, State};
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub enum Record {
         at: Timestamp,
         /// The state.
         state: Box<State>,
+        /// The commands that were answered with it: what a command changed and that it was answered is one line.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        answered: Vec<Answered>,
     },
     /// An action is about to be carried out.
     Intent {
@@ -42,6 +45,8 @@ pub enum Record {
         at: Timestamp,
         /// The action.
         action: Action,
+        /// How it would be undone.
+        inverse: Inverse,
     },
     /// An action was answered.
     Outcome {
@@ -53,17 +58,27 @@ pub enum Record {
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
-    /// A command was answered.
-    Reply {
-        /// When.
-        at: Timestamp,
-        /// Who asked.
-        by: String,
-        /// What was asked.
-        request: crate::migration::Request,
-        /// The answer.
-        reply: Reply,
-    },
+}
+
+impl Record {
+    /// The commands answered with it.
+    pub fn answered(&self) -> &[Answered] {
+        match self {
+            Self::State { answered, .. } => answered,
+            Self::Opened { .. } | Self::Intent { .. } | Self::Outcome { .. } => &[],
+        }
+    }
+}
+
+/// A command and its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// Who asked.
+    pub by: String,
+    /// What was asked.
+    pub request: Request,
+    /// The answer.
+    pub reply: Reply,
 }
 
 /// What can be wrong with a journal.

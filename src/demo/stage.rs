@@ -14,7 +14,7 @@ use crate::act::executor::Planes;
 use crate::act::store::Directory;
 use crate::balancer::{Balancer, Config, Side};
 use crate::cluster::Link;
-use crate::drive::{Driver, StartError, World};
+use crate::drive::{Driver, Seat, StartError, World};
 use crate::embedded::traffic::{Load, Traffic};
 use crate::embedded::{ClientError, Embedded, Shape};
 use crate::observe::clock::Clock;
@@ -133,8 +133,7 @@ impl Stage {
             target: Link::from_client("green", self.clients.green.clone()),
             planes,
         };
-        let (driver, _) = Driver::take_up(self.assignment.clone(), world, &self.directory())?;
-        Ok(driver)
+        Seat::take(self.assignment.clone(), &self.directory())?.drive(world)
     }
 
     /// What green holds, as `kind version`.

@@ -1,8 +1,9 @@
 //! Whether the target serves as well as it must. PURE.
 //!
 //! **Trip.** The lowest fraction of bad requests that the counts still leave plausible lies above the limit, and above what
-//! the source itself shows at the same moment where the metric has it as its baseline: a fault both sides share is no
-//! reason to move traffic back.
+//! the source itself proves at the same moment where the metric has it as its baseline: a fault both sides share is no
+//! reason to move traffic back. The source has to prove its fault as strictly as the target's is proven, on `minSamples` of
+//! its own: the last stray request of an idle source excuses nothing.
 //!
 //! **First start.** Fewer requests than `minSamples` are no evidence to advance, but three failures of three are
 //! evidence to go back.
@@ -23,7 +24,7 @@ pub fn judge(spec: &MetricSpec, sample: &MetricSample) -> Finding {
         SideSample::NoData(why) => return Finding::new(Verdict::NoData, why),
         SideSample::Error(why) => return Finding::new(Verdict::Error, why),
     };
-    let baseline = spec.baseline.and_then(|Baseline::Source| rate(&sample.source));
+    let baseline = spec.baseline.and_then(|Baseline::Source| proven(spec, &sample.source));
     let limit = spec.max.max(baseline.unwrap_or_default());
     let counted =
         format!("{bad:.0} of {total:.0} requests bad ({})", percent(if total > 0.0 { bad / total } else { 0.0 }));
@@ -42,9 +43,10 @@ pub fn judge(spec: &MetricSpec, sample: &MetricSample) -> Finding {
     }
 }
 
-fn rate(sample: &SideSample) -> Option<f64> {
-    match sample {
-        SideSample::Counts { bad, total } if *total > 0.0 => Some((bad / total).clamp(0.0, 1.0)),
+/// The fraction of bad requests that the source's counts prove; nothing where they are too few.
+fn proven(spec: &MetricSpec, source: &SideSample) -> Option<f64> {
+    match source {
+        SideSample::Counts { bad, total } if *total >= spec.min_samples as f64 => Some(lowest_plausible(*bad, *total)),
         _ => None,
     }
 }
@@ -91,5 +93,13 @@ mod tests {
         let sample = SidePair { source: counts(350.0, 1000.0), target: counts(300.0, 1000.0) };
         assert_eq!(judge(&spec(Some(Baseline::Source)), &sample).verdict, Verdict::Pass);
         assert_eq!(judge(&spec(None), &sample).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn an_idle_source_excuses_nothing() {
+        for source in [counts(1.0, 1.0), counts(40.0, 40.0), counts(0.0, 0.0)] {
+            let sample = SidePair { source, target: counts(500.0, 1000.0) };
+            assert_eq!(judge(&spec(Some(Baseline::Source)), &sample).verdict, Verdict::Fail, "{sample:?}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Back to the origin. PURE.
 //!
-//! **Order.** All planes at once: the source is at full size until commit, so no plane has to wait for capacity or for
-//! another plane, and every second a plane waits is a second of failing requests. Mirrored objects stay on the target:
+//! **Order.** All planes at once: nothing shrinks the source before commit, and no step is taken while it is smaller than it
+//! began, so no plane has to wait for capacity or for another plane, and every second a plane waits is a second of failing requests. Mirrored objects stay on the target:
 //! they carry no traffic, and the next attempt starts from them.
 //!
 //! **Drift** does not hold a rollback: the origin is a recorded setting, and restoring it is what a person would do.
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::{Step, failure, later};
 use crate::migration::action::Action;
 use crate::migration::snapshot::{Observed, Snapshot};
-use crate::migration::state::{Cause, Origin, Phase, State};
+use crate::migration::state::{Cause, Entry, Origin, Phase, State};
 use crate::migration::waiting::WaitingOn;
 
 /// The state in which the way back has begun; where nothing was written yet it is also its end.
@@ -32,6 +32,10 @@ pub(super) fn roll_back(state: &State, snapshot: &Snapshot, origin: &Origin, cau
     let mut away = Vec::new();
     let mut unreachable = None;
     for (plane, recorded) in &origin.planes {
+        // What was never written is not ours to restore.
+        if state.ledger.get(plane) == Some(&Entry::Settled(recorded.weight)) {
+            continue;
+        }
         match snapshot.planes.get(plane) {
             Some(Observed::Known(view)) if view.setting == recorded.setting => continue,
             Some(Observed::Unknown(why)) => {
