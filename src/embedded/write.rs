@@ -243,7 +243,8 @@ impl Write<'_> {
     }
 
     fn writer(&self) -> Writer<'_> {
-        let subresource = self.target.subresource;
+        // Owners were not told apart by subresource before v1.21.
+        let subresource = if self.shape == Shape::V1_20 { "" } else { self.target.subresource };
         Writer { manager: self.manager, api_version: self.api_version, subresource, now: self.now }
     }
 }
