@@ -2,7 +2,7 @@
 //!
 //! A mirror runs through here in four steps. `inventory` (IO) reads what belongs to the migration;
 //! `mirror` (PURE) turns it into what the target shall hold; `compare` and `apply` (IO) bring the target
-//! there with server-side apply, never by force. `release` gives the ownership of every field back.
+//! there with server-side apply, never by force; `rehearse` (IO) asks beforehand what would be refused. `release` gives the ownership of every field back.
 //!
 //! ```text
 //! source ──list, get──▶ closure ──▶ Inventory ──convert, scrub, transform──▶ MirrorPlan ──apply──▶ target
@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 
+mod answer;
 mod apply;
 mod call;
 mod closure;
@@ -35,6 +36,7 @@ mod mirror;
 pub mod object;
 mod plan;
 mod reference;
+mod rehearse;
 pub mod replicas;
 mod request;
 mod scrub;
@@ -43,15 +45,16 @@ mod workload;
 
 pub use apply::{ObjectState, apply, compare, release, scale};
 pub use call::Call;
-pub use closure::Absence;
+pub use closure::{Absence, Inventory};
 pub use error::{Cause, ClusterError, Retry};
-pub use inventory::{Inventory, inventory};
+pub use inventory::inventory;
 pub use kind::ClusterMade;
 pub use link::Link;
 pub use manifest::Manifest;
 pub use mirror::mirror;
 pub use object::ObjectRef;
 pub use plan::{Desired, MirrorPlan, MirrorProblem};
+pub use rehearse::rehearse;
 pub use replicas::Replicas;
 pub use served::{Resource, ResourceList, Served, ServerVersion};
 pub use workload::workloads;

@@ -69,8 +69,7 @@ pub struct FaultAct {
     pub requests: u64,
     /// Requests that users saw fail.
     pub failed: u64,
-    /// Milliseconds from the first pass in which a failed request had been counted until the balancer was read back at its
-    /// origin.
+    /// Milliseconds from the first failed request a user saw until the balancer was read back at its origin.
     pub milliseconds: i64,
     /// Why it went back.
     pub cause: Cause,
@@ -147,7 +146,8 @@ async fn failing_act(stage: &Stage, audience: &mut impl FnMut(Scene<'_>)) -> Res
     let before = stage.traffic.report();
     let mut driver = stage.driver()?;
     let started = driver.now();
-    let (mut failing, mut first_failed) = (None, None);
+    let mut failing = None;
+    let first_failure = stage.first_failure(before.failed(), driver.clock());
     let cause = loop {
         let report = pass(&mut driver, started, audience).await?;
         let weight = stage.balancer.weight();
@@ -159,9 +159,6 @@ async fn failing_act(stage: &Stage, audience: &mut impl FnMut(Scene<'_>)) -> Res
                 FAILING * 100.0
             )));
         }
-        if first_failed.is_none() && stage.traffic.report().failed() > before.failed() {
-            first_failed = Some(driver.now());
-        }
         match &driver.state().phase {
             Phase::RolledBack { cause, .. } => break cause.clone(),
             Phase::Completed { .. } => observed("green's failure was noticed", false, &report)?,
@@ -169,23 +166,23 @@ async fn failing_act(stage: &Stage, audience: &mut impl FnMut(Scene<'_>)) -> Res
             _ => observed("the rollback needed nobody", false, &report)?,
         }
     };
-    let milliseconds = first_failed.map(|at: Timestamp| driver.now().duration_since(at).as_millis());
+    let restored = driver.now();
     let weight = stage.balancer.weight();
     observed("the balancer is back at its origin", weight == Weight::ZERO, weight)?;
     observed("the metric was the cause", matches!(cause, Cause::MetricFailed { .. }), &cause)?;
-    let requests = since(&before, &stage.traffic.report());
+    let (requests, failed) = since(&before, &stage.traffic.report());
+    observed("users saw the failure", failed > 0, failed)?;
+    let milliseconds = restored.duration_since(first_failure.await).as_millis();
     let afterwards = stage.afterwards(AFTERWARDS).await;
     observed("green is given nothing after the rollback", afterwards.green == 0, afterwards)?;
     let act = FaultAct {
         weight: failing.unwrap_or_default(),
-        requests: requests.0,
-        failed: requests.1,
-        milliseconds: milliseconds.and_then(|ms| i64::try_from(ms).ok()).unwrap_or_default(),
+        requests,
+        failed,
+        milliseconds: i64::try_from(milliseconds).unwrap_or(i64::MAX),
         cause,
         afterwards,
     };
-    observed("users saw the failure", act.failed > 0, &act)?;
-    let FaultAct { requests, failed, milliseconds, .. } = &act;
     audience(Scene::Observed(format!(
         "back at the origin {milliseconds} ms after the first failed request: {failed} of {requests} requests failed"
     )));

@@ -199,4 +199,9 @@ impl Driver {
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
+
+    /// The clock that decisions are made by.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
 }

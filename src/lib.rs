@@ -12,7 +12,7 @@
 //! ```
 //!
 //! - [`policy`] reads what an operator wrote and refuses what is wrong, all of it at once. PURE.
-//! - [`migration`] is the heart: the state, what can be observed, and [`migration::decide`]. PURE.
+//! - [`migration`] is the heart: the state, what can be observed, and [`migration::decide()`]. PURE.
 //! - [`gate`] says what the numbers of a snapshot mean. PURE.
 //! - [`convert`] turns objects of old API versions into new ones. PURE.
 //! - [`observe`] looks at the world; what cannot be seen is unknown, never healthy.

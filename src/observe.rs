@@ -16,11 +16,11 @@ use self::counters::History;
 use crate::act::executor::Planes;
 use crate::analysis::prometheus::Prometheus;
 use crate::analysis::template::{self, Values};
-use crate::cluster::{self, ClusterError, Desired, Link, MirrorPlan, ObjectRef, ObjectState, Replicas};
+use crate::cluster::{self, Cluster, ClusterError, Desired, Link, MirrorPlan, ObjectRef, ObjectState, Replicas};
 use crate::migration::snapshot::{
     MetricSample, MirrorView, MirroredObject, Observed, PlaneView, SidePair, SideSample, Snapshot, chain,
 };
-use crate::migration::{Command, Outcome, State};
+use crate::migration::{Command, Outcome, Phase, State};
 use crate::policy::{Assignment, MetricSource, MetricSpec, Name, Step};
 
 /// Longest look at one part. A cluster that needs longer is as good as away, and the next pass asks again.
@@ -67,11 +67,8 @@ impl Observer {
         outcomes: Vec<Outcome>,
     ) -> Look {
         let assignment = &state.assignment;
-        let (clusters, planes, asked) = tokio::join!(
-            look_at_clusters(scene, assignment),
-            look_at_planes(scene.planes),
-            self.ask_prometheus(assignment)
-        );
+        let (clusters, planes, asked) =
+            tokio::join!(look_at_clusters(scene, state), look_at_planes(scene.planes), self.ask_prometheus(assignment));
         let Clusters { mirror, desired, source, target } = clusters;
         self.history.add(now, &planes, assignment.policy.analysis.window);
         let (metrics, share) = self.metrics(assignment, asked);
@@ -178,8 +175,8 @@ struct Clusters {
     target: Workloads,
 }
 
-async fn look_at_clusters(scene: Scene<'_>, assignment: &Assignment) -> Clusters {
-    let selection = &assignment.migration.workloads;
+async fn look_at_clusters(scene: Scene<'_>, state: &State) -> Clusters {
+    let selection = &state.assignment.migration.workloads;
     let plan = async {
         let (source, target) = tokio::try_join!(scene.source.get(), scene.target.get())?;
         let inventory = cluster::inventory(source, target.served(), selection).await?;
@@ -198,13 +195,15 @@ async fn look_at_clusters(scene: Scene<'_>, assignment: &Assignment) -> Clusters
         }
     };
     let refs: Vec<ObjectRef> = plan.workloads().cloned().collect();
-    let (states, source, target) = tokio::join!(
+    let (rehearsed, states, source, target) = tokio::join!(
+        in_time(rehearse(target, &plan, &state.phase)),
         in_time(cluster::compare(target, &plan)),
         in_time(cluster::workloads(source, &refs)),
         in_time(cluster::workloads(target, &refs)),
     );
     let known = |result: Result<_, String>| result.map_or_else(Observed::Unknown, Observed::Known);
-    let mirror = states.map_or_else(Observed::Unknown, |states| Observed::Known(mirror_view(&plan, &states)));
+    let mirror = rehearsed.and_then(|refused| Ok(mirror_view(&plan, refused, &states?)));
+    let mirror = mirror.map_or_else(Observed::Unknown, Observed::Known);
     let desired = plan.objects.into_iter().map(|desired| (desired.object().clone(), desired)).collect();
     Clusters { mirror, desired, source: known(source), target: known(target) }
 }
@@ -216,12 +215,22 @@ async fn in_time<T>(look: impl Future<Output = Result<T, ClusterError>>) -> Resu
     }
 }
 
-fn mirror_view(plan: &MirrorPlan, states: &BTreeMap<ObjectRef, ObjectState>) -> MirrorView {
+/// What the target would refuse, asked as long as nothing was written yet.
+async fn rehearse(target: &Cluster, plan: &MirrorPlan, phase: &Phase) -> Result<Vec<String>, ClusterError> {
+    if !matches!(phase, Phase::Preparing { .. }) || plan.blockers().next().is_some() {
+        return Ok(Vec::new());
+    }
+    let problems = cluster::rehearse(target, plan).await?;
+    Ok(problems.iter().filter(|problem| problem.blocks()).map(ToString::to_string).collect())
+}
+
+fn mirror_view(plan: &MirrorPlan, refused: Vec<String>, states: &BTreeMap<ObjectRef, ObjectState>) -> MirrorView {
     let objects = plan.objects.iter().map(|desired| MirroredObject {
         object: desired.object().clone(),
         in_sync: states.get(desired.object()) == Some(&ObjectState::InSync),
     });
-    MirrorView { objects: objects.collect(), problems: plan.blockers().map(ToString::to_string).collect() }
+    let blockers = plan.blockers().map(ToString::to_string);
+    MirrorView { objects: objects.collect(), problems: blockers.chain(refused).collect() }
 }
 
 /// Every weight of the policy that a plane cannot represent.

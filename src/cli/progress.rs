@@ -4,13 +4,13 @@ use std::io::Write;
 
 use super::output::{self, Format};
 use crate::gate::Verdict;
-use crate::migration::Report;
-use crate::policy::Step;
+use crate::migration::{Report, WaitingOn};
+use crate::policy::{Step, Weight};
 
 /// Shows reports as they come.
 pub(super) struct Progress {
     format: Format,
-    last: Option<String>,
+    last: Option<Report>,
     drawn: usize,
 }
 
@@ -24,20 +24,19 @@ impl Progress {
         if self.format != Format::Text {
             return output::machine(self.format, report);
         }
-        let event = event(report);
         self.clear()?;
-        if self.last.as_ref() != Some(&event) {
-            println!("{} {event}", report.at.strftime("%H:%M:%S"));
-            self.last = Some(event);
+        let width = output::width();
+        for line in news(self.last.as_ref(), report) {
+            println!("{}", console::truncate_str(&line, if output::is_terminal() { width } else { usize::MAX }, "…"));
         }
-        if output::is_terminal() {
+        if output::is_terminal() && !report.has_ended() {
             let lines = lines(report);
-            let width = output::width();
             for line in &lines {
                 println!("  {}", console::truncate_str(line, width.saturating_sub(3), "…"));
             }
             self.drawn = lines.len();
         }
+        self.last = Some(report.clone());
         Ok(std::io::stdout().flush()?)
     }
 
@@ -61,20 +60,53 @@ impl Progress {
     }
 }
 
-/// What makes a line of its own: the phase, the step, and the name of the wait, without the numbers that always change.
-fn event(report: &Report) -> String {
-    let mut text = report.phase.clone();
-    if let Some(step) = &report.step {
-        let what = step.step.map(describe).unwrap_or_default();
-        text.push_str(&format!(" {}/{}: {what}", step.number, step.of));
+/// What a report says that the one before did not.
+fn news(last: Option<&Report>, report: &Report) -> Vec<String> {
+    let time = report.at.strftime("%H:%M:%SZ").to_string();
+    let mut news = Vec::new();
+    if last.is_none_or(|last| headline(last) != headline(report)) {
+        if let Some(last) = last.filter(|last| last.step.is_some() && last.share.is_some() && report.cause.is_none()) {
+            news.push(format!("{:9}   passed: {}", "", evidence(last)));
+        }
+        news.push(format!("{time}  {}", headline(report)));
     }
-    if let Some(cause) = &report.cause {
-        return format!("{text}: {cause}");
+    let reason = |report: &Report| report.waiting.as_ref().map(WaitingOn::reason);
+    let waits = report.waiting.as_ref().filter(|waiting| last.and_then(reason) != Some(waiting.reason()));
+    news.extend(
+        waits.filter(|waiting| !waiting.is_brief()).map(|waiting| format!("{time}    {}", worded(report, waiting))),
+    );
+    news
+}
+
+/// A wait in words; that of a step just reached tells what the planes read back.
+fn worded(report: &Report, waiting: &WaitingOn) -> String {
+    if !matches!(waiting, WaitingOn::Window { .. }) {
+        return waiting.to_string();
     }
-    match &report.waiting {
-        Some(waiting) => format!("{text} · {}", waiting.reason()),
-        None => text,
-    }
+    let read_back = report.planes.iter().map(|plane| format!("{} reads back {}", plane.name, show(plane.observed)));
+    format!("{}; {waiting}", read_back.collect::<Vec<_>>().join(", "))
+}
+
+/// The numbers on which a step was passed.
+fn evidence(report: &Report) -> String {
+    let metrics = report.metrics.iter().map(|metric| format!("{}: {}", metric.name, metric.finding.account));
+    let share = report.share.iter().map(|finding| format!("share: {}", finding.account));
+    share.chain(metrics).collect::<Vec<_>>().join(" | ")
+}
+
+/// The phase, and the step within it.
+fn headline(report: &Report) -> String {
+    let Some(step) = &report.step else {
+        return match &report.cause {
+            Some(cause) => format!("{}: {cause}", report.phase),
+            None => report.phase.clone(),
+        };
+    };
+    format!("Step {} of {}: {}", step.number, step.of, step.step.map(describe).unwrap_or_default())
+}
+
+fn show(weight: Option<Weight>) -> String {
+    weight.map_or("?".to_owned(), |weight| weight.to_string())
 }
 
 fn describe(step: Step) -> String {
@@ -88,8 +120,7 @@ fn describe(step: Step) -> String {
 
 /// Everything about one pass, for a terminal of 80 columns.
 pub(super) fn lines(report: &Report) -> Vec<String> {
-    let mut lines = vec![event(report)];
-    let show = |weight: Option<crate::policy::Weight>| weight.map_or("?".to_owned(), |weight| weight.to_string());
+    let mut lines = vec![headline(report)];
     let measured = report.measured_share.map_or("?".to_owned(), |share| format!("{:.2}%", share * 100.0));
     for plane in &report.planes {
         let (name, desired, observed) = (&plane.name, show(plane.desired), show(plane.observed));

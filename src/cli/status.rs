@@ -92,9 +92,8 @@ fn show(format: Format, entries: &[Entry]) -> anyhow::Result<()> {
         for line in progress::lines(report) {
             println!("  {line}");
         }
-        let ended = matches!(report.phase.as_str(), "Completed" | "RolledBack");
-        if !driven && !ended {
-            println!("  nobody drives it now; `crossfade run` goes on from here (as of {})", report.at);
+        if !driven && !report.has_ended() {
+            println!("  nobody drives it now; `crossfade run` goes on from here (as of {:.0})", report.at);
         }
     }
     Ok(())

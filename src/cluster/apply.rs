@@ -68,24 +68,25 @@ fn state(live: Option<&Manifest>, desired: &Desired) -> ObjectState {
 /// A workload that an autoscaler sizes starts with the source's size. It is finished only by its last
 /// write, the one with the fingerprint: after a crash in between it still differs, and is sized again.
 pub async fn apply(target: &Cluster, desired: &Desired) -> Result<(), ClusterError> {
-    let resource = target.resource(desired.api_version(), &desired.object().kind)?;
     if let Some(replicas) = desired.initial_replicas {
-        start_at(target, resource, desired, replicas).await?;
+        start_at(target, desired, replicas).await?;
     }
-    target.apply(resource, desired.object(), desired.manifest.value()).await
+    target.apply(&desired.manifest, &owning()).await.map(drop)
+}
+
+/// Writing in our name, and without force.
+pub(super) fn owning() -> PatchParams {
+    PatchParams::apply(FIELD_MANAGER)
 }
 
 /// Brings a workload that is not finished to its first size. One that is larger already is left alone.
-async fn start_at(target: &Cluster, resource: &Resource, desired: &Desired, replicas: u32) -> Result<(), ClusterError> {
+async fn start_at(target: &Cluster, desired: &Desired, replicas: u32) -> Result<(), ClusterError> {
+    let resource = target.resource(desired.api_version(), &desired.object().kind)?;
     let live = target.get(resource, desired.object()).await?;
     if live.as_ref().is_some_and(|live| live.annotation(DIGEST_ANNOTATION).is_some()) {
         return Ok(());
     }
-    let mut unfinished = desired.manifest.value().clone();
-    if let Some(Value::Object(annotations)) = unfinished.pointer_mut("/metadata/annotations") {
-        annotations.remove(DIGEST_ANNOTATION);
-    }
-    target.apply(resource, desired.object(), &unfinished).await?;
+    target.apply(&desired.manifest.without_annotation(DIGEST_ANNOTATION), &owning()).await?;
     let size = live.and_then(|live| live.value().pointer("/spec/replicas").and_then(Value::as_u64));
     if size.is_none_or(|size| size < u64::from(replicas)) {
         scale(target, desired.object(), replicas).await?;
@@ -97,10 +98,9 @@ async fn start_at(target: &Cluster, resource: &Resource, desired: &Desired, repl
 pub async fn scale(cluster: &Cluster, workload: &ObjectRef, replicas: u32) -> Result<(), ClusterError> {
     let resource = cluster.resource_of(&workload.kind)?;
     let call = Call::on("patch", resource, workload).subresource("scale");
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
     let path = Path::new(resource.path(&workload.namespace));
-    cluster.send(&call, path.patch_subresource("scale", &workload.name, &params, &patch)).await.map(drop)
+    cluster.send(&call, path.patch_subresource("scale", &workload.name, &owning(), &patch)).await.map(drop)
 }
 
 /// Gives up the ownership of every field but the fingerprint's own and changes nothing else of an object.
@@ -114,8 +114,7 @@ pub async fn release(cluster: &Cluster, object: &ObjectRef) -> Result<(), Cluste
         let Some(patch) = without_ownership(&live) else { return Ok(()) };
         let call = Call::on("patch", resource, object);
         let path = Path::new(resource.path(&object.namespace));
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        match cluster.send(&call, path.patch(&object.name, &params, &Patch::Merge(patch))).await {
+        match cluster.send(&call, path.patch(&object.name, &owning(), &Patch::Merge(patch))).await {
             Err(ClusterError::Changed { .. }) if attempt < RELEASE_ATTEMPTS => attempt += 1,
             Err(ClusterError::NotFound { .. }) => return Ok(()),
             outcome => return outcome.map(drop),
@@ -154,12 +153,14 @@ fn released(entry: &Value) -> Option<Value> {
 }
 
 impl Cluster {
-    /// Applies one object as it is given.
-    async fn apply(&self, resource: &Resource, object: &ObjectRef, body: &Value) -> Result<(), ClusterError> {
+    /// Applies one object and hands back what the server warns of.
+    pub(super) async fn apply(&self, manifest: &Manifest, params: &PatchParams) -> Result<Vec<String>, ClusterError> {
+        let object = manifest.object();
+        let resource = self.resource(manifest.api_version(), &object.kind)?;
         let call = Call::on("patch", resource, object);
         let path = Path::new(resource.path(&object.namespace));
-        let params = PatchParams::apply(FIELD_MANAGER);
-        self.send(&call, path.patch(&object.name, &params, &Patch::Apply(body))).await.map(drop)
+        let request = path.patch(&object.name, params, &Patch::Apply(manifest.value()));
+        self.send_and_listen(&call, request).await.map(|(_, warnings)| warnings)
     }
 
     /// Reads the objects asked for in the versions asked for; those that do not exist are left out.

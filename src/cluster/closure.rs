@@ -6,6 +6,7 @@
 //! among the objects found so far are handed back as wanted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use super::kind::{ClusterMade, KINDS, Objects, Selection, kind};
 use super::manifest::Manifest;
@@ -23,6 +24,31 @@ pub enum Absence {
     Controlled(String),
     /// Every cluster makes it for itself.
     ClusterMade(ClusterMade),
+}
+
+/// The part of the source that belongs to a migration.
+#[derive(Default)]
+pub struct Inventory {
+    /// Every object that belongs to it, as the source's server wrote it.
+    pub objects: Objects,
+    /// Objects that would belong to it, and why they do not.
+    pub left_out: BTreeMap<ObjectRef, Absence>,
+    /// Objects that carry the labels and are of a kind that is not mirrored.
+    pub unmirrored: BTreeSet<ObjectRef>,
+    /// Kinds of which nobody could look whether there are such objects, because it is not allowed.
+    pub unseen: BTreeSet<String>,
+}
+
+impl fmt::Debug for Inventory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { objects, left_out, unmirrored, unseen } = self;
+        f.debug_struct("Inventory")
+            .field("objects", &objects.keys().collect::<Vec<_>>())
+            .field("left_out", left_out)
+            .field("unmirrored", unmirrored)
+            .field("unseen", unseen)
+            .finish()
+    }
 }
 
 /// What was found to belong together.

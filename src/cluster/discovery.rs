@@ -93,3 +93,6 @@ async fn document<T: DeserializeOwned>(cluster: &Cluster, path: &str) -> Result<
     let value = cluster.get_path(path).await?;
     serde_json::from_value(value).map_err(|error| cluster.malformed(&Call::path(path), &error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,14 +46,16 @@ pub enum ClusterError {
         after: Duration,
     },
     /// The server is overloaded, starting or shutting down.
-    #[error("cluster {cluster} is too busy to {call} (HTTP {status})")]
+    #[error("cluster {cluster} cannot {call} right now: {message} (HTTP {status})")]
     Busy {
         /// The cluster.
         cluster: String,
         /// What was asked.
         call: Box<Call>,
-        /// HTTP status: 429 or 5xx.
+        /// HTTP status: 408, 429 or 5xx.
         status: u16,
+        /// The server's own words; for Secrets only its reason and the fields.
+        message: String,
     },
     /// The credentials were not accepted.
     #[error("cluster {cluster} does not know who asks to {call}")]

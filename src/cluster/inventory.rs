@@ -3,35 +3,17 @@
 //! Reads only in the namespaces named. Kinds that act on others are listed whole; of all other kinds only
 //! what carries the labels or is referred to is read, so a Secret nobody refers to is never fetched.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeSet;
 
 use super::Cluster;
-use super::closure::{Absence, close};
+use super::closure::{Inventory, close};
 use super::error::ClusterError;
-use super::kind::{KINDS, Kind, Objects, kind, read_as};
+use super::kind::{KINDS, Kind, Objects, UNMIRRORED, kind, read_as};
 use super::manifest::Manifest;
 use super::object::ObjectRef;
 use super::request::side_by_side;
 use super::served::{Resource, Served};
 use crate::policy::{LabelSelector, Workloads};
-
-/// The part of the source that belongs to a migration.
-#[derive(Default)]
-pub struct Inventory {
-    /// Every object that belongs to it, as the source's server wrote it.
-    pub objects: Objects,
-    /// Objects that would belong to it, and why they do not.
-    pub left_out: BTreeMap<ObjectRef, Absence>,
-}
-
-impl fmt::Debug for Inventory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { objects, left_out } = self;
-        let objects: Vec<_> = objects.keys().map(ToString::to_string).collect();
-        f.debug_struct("Inventory").field("objects", &objects).field("left_out", left_out).finish()
-    }
-}
 
 /// Reads the selection and everything that goes with it, in versions that `target` serves wherever the
 /// source serves them too.
@@ -42,7 +24,9 @@ pub async fn inventory(source: &Cluster, target: &Served, workloads: &Workloads)
         let closure = close(&found, &missing, &workloads.selector);
         if closure.wanted.is_empty() {
             found.retain(|object, _| closure.selected.contains(object));
-            return Ok(Inventory { objects: found, left_out: closure.left_out });
+            let mut inventory = Inventory { objects: found, left_out: closure.left_out, ..Inventory::default() };
+            look_for_unmirrored(source, workloads, &mut inventory).await?;
+            return Ok(inventory);
         }
         for (object, manifest) in fetch(source, target, closure.wanted).await? {
             match manifest {
@@ -83,6 +67,37 @@ async fn fetch(
     side_by_side(reads).await
 }
 
+/// Looks for objects that carry the labels and will not move along. What a controller made is its own affair.
+async fn look_for_unmirrored(
+    source: &Cluster,
+    workloads: &Workloads,
+    inventory: &mut Inventory,
+) -> Result<(), ClusterError> {
+    let labels = &label_query(&workloads.selector);
+    let mut lists = Vec::new();
+    for (kind, versions) in UNMIRRORED {
+        let Some(resource) = source.served().first_of(versions, kind) else { continue };
+        lists.extend(workloads.namespaces.iter().map(|namespace| async move {
+            match source.list(resource, namespace.as_str(), labels).await {
+                Err(ClusterError::Forbidden { .. }) => Ok((*kind, None)),
+                found => Ok((*kind, Some(found?))),
+            }
+        }));
+    }
+    for (kind, found) in side_by_side(lists).await? {
+        match found {
+            Some(found) => {
+                let by_hand = found.into_iter().filter(|manifest| manifest.controller().is_none());
+                inventory.unmirrored.extend(by_hand.map(|manifest| manifest.object().clone()));
+            }
+            None => {
+                inventory.unseen.insert(kind.to_owned());
+            }
+        }
+    }
+    Ok(())
+}
+
 fn readable<'a>(source: &'a Cluster, target: &Served, object: &ObjectRef) -> Result<&'a Resource, ClusterError> {
     let resource = kind(&object.kind).and_then(|kind: &dyn Kind| read_as(kind, source.served(), target));
     resource.ok_or_else(|| source.not_served("", &object.kind))
@@ -93,3 +108,6 @@ fn label_query(selector: &LabelSelector) -> String {
     let equals: Vec<_> = selector.match_labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     equals.join(",")
 }
+
+#[cfg(test)]
+mod tests;

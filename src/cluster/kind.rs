@@ -20,6 +20,7 @@ mod hpa;
 mod ingress;
 mod pdb;
 pub mod pod_template;
+mod seccomp;
 mod secret;
 mod selection;
 mod service;
@@ -38,6 +39,20 @@ pub const KINDS: &[&dyn Kind] = &[
     &pdb::PodDisruptionBudget,
     &hpa::HorizontalPodAutoscaler,
     &ingress::Ingress,
+];
+
+/// Kinds that people put the same labels on and that are not mirrored, with the versions they are read in.
+/// They are only looked for, so that nobody believes they moved along.
+pub const UNMIRRORED: &[(&str, &[&str])] = &[
+    ("CronJob", &["batch/v1", "batch/v1beta1"]),
+    ("DaemonSet", &["apps/v1"]),
+    ("Job", &["batch/v1"]),
+    ("NetworkPolicy", &["networking.k8s.io/v1"]),
+    ("PersistentVolumeClaim", &["v1"]),
+    ("Pod", &["v1"]),
+    ("ReplicaSet", &["apps/v1"]),
+    ("ReplicationController", &["v1"]),
+    ("StatefulSet", &["apps/v1"]),
 ];
 
 /// What is special about one kind.
@@ -73,7 +88,8 @@ pub trait Kind: Sync {
         None
     }
 
-    /// Removes what the source's cluster chose and the target's has to choose for itself.
+    /// Removes what the source's cluster chose and the target's has to choose for itself, and renews what only
+    /// old servers understand.
     fn scrub(&self, _body: &mut Value, _keep: &BTreeSet<Keep>, _findings: &mut Vec<Finding>) {}
 
     /// What the target would refuse or never finish, looked at after every change was made.

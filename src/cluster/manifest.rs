@@ -58,6 +58,15 @@ impl Manifest {
         self.value.get("metadata")?.get("annotations")?.get(key)?.as_str()
     }
 
+    /// The same object without one annotation.
+    pub fn without_annotation(&self, key: &str) -> Self {
+        let mut changed = self.clone();
+        if let Some(Value::Object(annotations)) = changed.value.pointer_mut("/metadata/annotations") {
+            annotations.remove(key);
+        }
+        changed
+    }
+
     /// `metadata.resourceVersion` of an object read from a server.
     pub fn resource_version(&self) -> Option<&str> {
         self.value.pointer("/metadata/resourceVersion").and_then(Value::as_str)

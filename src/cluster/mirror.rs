@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::closure::Inventory;
 use super::digest::{DIGEST_ANNOTATION, digest};
-use super::inventory::Inventory;
 use super::kind::{KINDS, Kind, scaled_workload, written_as};
 use super::manifest::Manifest;
 use super::object::ObjectRef;

@@ -23,7 +23,7 @@ impl MirrorPlan {
 
     /// The problems that forbid to apply anything.
     pub fn blockers(&self) -> impl Iterator<Item = &MirrorProblem> {
-        self.problems.iter().filter(|problem| problem.finding.severity == Severity::Blocks)
+        self.problems.iter().filter(|problem| problem.blocks())
     }
 }
 
@@ -70,6 +70,13 @@ pub struct MirrorProblem {
     pub object: Option<ObjectRef>,
     /// What is the matter, and how much it matters.
     pub finding: Finding,
+}
+
+impl MirrorProblem {
+    /// Whether it forbids to apply anything.
+    pub fn blocks(&self) -> bool {
+        self.finding.severity == Severity::Blocks
+    }
 }
 
 impl fmt::Display for MirrorProblem {

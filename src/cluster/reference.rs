@@ -1,11 +1,10 @@
-//! Whether everything that desired objects refer to will be there. PURE.
+//! Whether everything that desired objects refer to will be there, and what stays behind. PURE.
 //!
 //! Looked at after all transforms, so that a reference patched away is no problem any more.
 
 use std::collections::BTreeSet;
 
-use super::closure::Absence;
-use super::inventory::Inventory;
+use super::closure::{Absence, Inventory};
 use super::kind::{ClusterMade, Reference, kind};
 use super::object::ObjectRef;
 use super::plan::{Desired, MirrorProblem};
@@ -15,6 +14,7 @@ use crate::convert::Finding;
 pub fn problems(desired: &[Desired], inventory: &Inventory) -> Vec<MirrorProblem> {
     let planned: BTreeSet<_> = desired.iter().map(Desired::object).collect();
     let mut problems = left_out(inventory);
+    problems.extend(unmirrored(inventory));
     for from in desired {
         let body = from.manifest.value();
         let references = kind(&from.object().kind).map(|kind| kind.refers_to(body)).unwrap_or_default();
@@ -61,4 +61,17 @@ fn left_out(inventory: &Inventory) -> Vec<MirrorProblem> {
         Some(MirrorProblem { object: Some(object.clone()), finding: Finding::notice("", message) })
     });
     said.collect()
+}
+
+/// Objects that carry the labels and will not be on the target.
+fn unmirrored(inventory: &Inventory) -> Vec<MirrorProblem> {
+    let said = inventory.unmirrored.iter().map(|object| MirrorProblem {
+        object: Some(object.clone()),
+        finding: Finding::notice("", format!("carries the labels and stays behind: a {} is not mirrored", object.kind)),
+    });
+    let unseen = inventory.unseen.iter().cloned().collect::<Vec<_>>().join(", ");
+    let message =
+        format!("whether any of these carries the labels is unknown, because listing them is not allowed: {unseen}");
+    let blind = MirrorProblem { object: None, finding: Finding::notice("workloads.selector", message) };
+    said.chain((!unseen.is_empty()).then_some(blind)).collect()
 }

@@ -3,19 +3,20 @@
 //! Everything goes over the raw service of the client and not through its typed calls: those write the
 //! text of an answer they cannot read, or of an error, to the log, and that text may hold a Secret.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use http_body_util::BodyExt;
-use hyper::{Request, StatusCode};
+use hyper::Request;
+use hyper::header::WARNING;
 use kube::api::{GetParams, ListParams};
 use kube::client::Body;
+use kube::core::Request as Path;
 use kube::core::request::Error as BuildError;
-use kube::core::{Request as Path, Status};
 use serde_json::Value;
 
 use super::Cluster;
+use super::answer::{refusal, warning};
 use super::call::Call;
 use super::error::ClusterError;
 use super::manifest::Manifest;
@@ -70,11 +71,15 @@ impl Cluster {
         }
     }
 
-    /// An entry of a list, which has no version and kind of its own.
+    /// An entry of a list, which has no version and kind of its own. Who owns which field is half of its
+    /// bytes, and nobody who reads lists asks.
     fn listed(&self, call: &Call, resource: &Resource, mut item: Value) -> Result<Manifest, ClusterError> {
         if let Some(item) = item.as_object_mut() {
             item.insert("apiVersion".to_owned(), resource.api_version.clone().into());
             item.insert("kind".to_owned(), resource.kind.clone().into());
+        }
+        if let Some(Value::Object(metadata)) = item.get_mut("metadata") {
+            metadata.remove("managedFields");
         }
         Manifest::new(item).ok_or_else(|| self.malformed(call, "an object without a name"))
     }
@@ -105,38 +110,29 @@ impl Cluster {
         call: &Call,
         request: Result<Request<Vec<u8>>, BuildError>,
     ) -> Result<Value, ClusterError> {
-        let request = request.map_err(|error| self.malformed(call, &error.to_string()))?;
-        let exchange = async {
-            let response = self.client.send(request.map(Body::from)).await?;
-            let status = response.status();
-            response.into_body().collect().await.map(|body| (status, body.to_bytes()))
-        };
-        let answer = tokio::time::timeout(PATIENCE, exchange).await;
-        let (status, body) = match answer {
-            Err(_) => return Err(self.timed_out(call)),
-            Ok(Err(source)) => return Err(self.unreachable(call, source)),
-            Ok(Ok(answer)) => answer,
-        };
-        if !status.is_success() {
-            return Err(self.refusal(call, status, &body));
-        }
-        // The parser's own message has a position and no content.
-        serde_json::from_slice(&body).map_err(|error| self.malformed(call, &error.to_string()))
+        self.send_and_listen(call, request).await.map(|(value, _)| value)
     }
 
-    /// What an answer with an error status means.
-    fn refusal(&self, call: &Call, code: StatusCode, body: &[u8]) -> ClusterError {
-        let status = serde_json::from_slice::<Status>(body).unwrap_or_default();
-        let (cluster, call) = (self.name.clone(), Box::new(call.clone()));
-        match code.as_u16() {
-            401 => ClusterError::Unauthorized { cluster, call },
-            403 => ClusterError::Forbidden { cluster, message: words(&call, status), call },
-            404 => ClusterError::NotFound { cluster, call },
-            409 => conflict(cluster, call, &status),
-            410 => ClusterError::Changed { cluster, call },
-            408 | 429 | 500.. => ClusterError::Busy { cluster, call, status: code.as_u16() },
-            _ => ClusterError::Rejected { cluster, message: words(&call, status), call },
+    /// Sends a request; besides the JSON, hands back what the server warns of.
+    pub(super) async fn send_and_listen(
+        &self,
+        call: &Call,
+        request: Result<Request<Vec<u8>>, BuildError>,
+    ) -> Result<(Value, Vec<String>), ClusterError> {
+        let request = request.map_err(|error| self.malformed(call, &error.to_string()))?;
+        let exchange = async {
+            let (head, body) = self.client.send(request.map(Body::from)).await?.into_parts();
+            body.collect().await.map(|body| (head, body.to_bytes()))
+        };
+        let answer = tokio::time::timeout(PATIENCE, exchange).await;
+        let (head, body) = answer.map_err(|_| self.timed_out(call))?.map_err(|error| self.unreachable(call, error))?;
+        if !head.status.is_success() {
+            return Err(refusal(&self.name, call, head.status.as_u16(), &body));
         }
+        let warnings = head.headers.get_all(WARNING).iter().filter_map(|header| warning(header.to_str().ok()?));
+        // The parser's own message has a position and no content.
+        let value = serde_json::from_slice(&body).map_err(|error| self.malformed(call, &error.to_string()))?;
+        Ok((value, warnings.collect()))
     }
 
     fn timed_out(&self, call: &Call) -> ClusterError {
@@ -155,37 +151,4 @@ impl Cluster {
         let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
         ClusterError::NotServed { cluster: self.name.clone(), api_version, kind }
     }
-}
-
-/// The server's words. About a Secret it may quote what it refuses, so only reason and fields are told.
-fn words(call: &Call, status: Status) -> String {
-    if !call.is_about_secrets() {
-        return if status.message.is_empty() { status.reason } else { status.message };
-    }
-    let causes = status.details.map(|details| details.causes).unwrap_or_default();
-    let fields: Vec<_> = causes.into_iter().map(|cause| cause.field).filter(|field| !field.is_empty()).collect();
-    let reason = if status.reason.is_empty() { "no reason given".to_owned() } else { status.reason };
-    if fields.is_empty() { reason } else { format!("{reason}: {}", fields.join(", ")) }
-}
-
-/// Either others own fields of the object, or it changed since it was read.
-fn conflict(cluster: String, call: Box<Call>, status: &Status) -> ClusterError {
-    let causes = status.details.iter().flat_map(|details| &details.causes);
-    let owned: Vec<_> = causes.filter(|cause| cause.reason == "FieldManagerConflict").collect();
-    if owned.is_empty() {
-        return ClusterError::Changed { cluster, call };
-    }
-    let managers = owned.iter().map(|cause| manager(&cause.message)).collect::<BTreeSet<_>>();
-    let fields = owned.iter().map(|cause| cause.field.trim_start_matches('.').to_owned()).collect();
-    ClusterError::Conflict {
-        cluster,
-        object: Box::new(call.object()),
-        managers: managers.into_iter().collect(),
-        fields,
-    }
-}
-
-/// The manager out of `conflict with "kubectl" using apps/v1`.
-fn manager(message: &str) -> String {
-    message.split('"').nth(1).unwrap_or(message).to_owned()
 }

@@ -1,3 +1,5 @@
+//! Conversion, checked against the conversion of a real v1.20 server.
+
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 

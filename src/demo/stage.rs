@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use jiff::Timestamp;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
@@ -16,6 +17,7 @@ use crate::cluster::Link;
 use crate::drive::{Driver, StartError, World};
 use crate::embedded::traffic::{Load, Traffic};
 use crate::embedded::{ClientError, Embedded, Shape};
+use crate::observe::clock::Clock;
 use crate::plane::embedded::Embedded as Plane;
 use crate::policy::{Assignment, InvalidInput, SourceFile, load};
 
@@ -165,6 +167,18 @@ impl Stage {
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// When a user first saw a request fail, beyond the `before` that failed already.
+    pub(super) fn first_failure(&self, before: u64, clock: Clock) -> impl Future<Output = Timestamp> + use<> {
+        let traffic = self.traffic.live();
+        let watching = tokio::spawn(async move {
+            while traffic.report().failed() <= before {
+                tokio::time::sleep(LOOK).await;
+            }
+            clock.now()
+        });
+        async move { watching.await.unwrap_or(Timestamp::MAX) }
     }
 
     /// Clears the stage.

@@ -104,6 +104,11 @@ impl Traffic {
         lock(&self.report).clone()
     }
 
+    /// A view of the running counts that outlives this handle.
+    pub fn live(&self) -> Live {
+        Live(Arc::clone(&self.report))
+    }
+
     /// Starts no more requests, waits for open ones, and reports.
     pub async fn stop(mut self) -> Report {
         self.stop.send_replace(true);
@@ -118,6 +123,17 @@ impl Traffic {
         {
             tracing::error!(%error, "the traffic ended early");
         }
+    }
+}
+
+/// A view of running counts.
+#[derive(Debug, Clone)]
+pub struct Live(Arc<Mutex<Report>>);
+
+impl Live {
+    /// What became of the traffic so far.
+    pub fn report(&self) -> Report {
+        lock(&self.0).clone()
     }
 }
 

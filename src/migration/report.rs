@@ -123,6 +123,13 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Whether nothing more will come.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.phase.as_str(), "Completed" | "RolledBack")
+    }
+}
+
 /// On the way back the desired weight is the origin's.
 fn desired(phase: &Phase, plane: &Name, ledger: Option<Weight>) -> Option<Weight> {
     match phase {

@@ -163,6 +163,11 @@ pub enum WaitingOn {
 }
 
 impl WaitingOn {
+    /// Whether it normally ends within a pass or two, so that only a person who watches needs to hear of it.
+    pub fn is_brief(&self) -> bool {
+        matches!(self, Self::Mirror { .. } | Self::PlaneMoving { .. } | Self::Drain { .. } | Self::Rollback { .. })
+    }
+
     /// The stable one-word reason.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -214,16 +219,16 @@ impl fmt::Display for WaitingOn {
             Self::Drift { plane, expected, observed } => {
                 write!(f, "{plane} shows {observed} where {expected} was left: somebody else changed it")
             }
-            Self::Window { until } => write!(f, "the step is judged from {until} on"),
+            Self::Window { until } => write!(f, "the step is judged from {until:.0} on"),
             Self::MetricNoData { metric, why } => write!(f, "{metric} has too little evidence: {why}"),
             Self::MetricError { metric, why } => write!(f, "{metric} cannot be asked: {why}"),
             Self::MetricFailing { metric, why } => write!(f, "{metric} fails before the first step: {why}"),
             Self::Share { why } => write!(f, "measured share: {why}"),
             Self::Paused { by } => write!(f, "paused by {by}; resume to go on"),
-            Self::PauseStep { until: Some(until) } => write!(f, "the policy pauses until {until}"),
+            Self::PauseStep { until: Some(until) } => write!(f, "the policy pauses until {until:.0}"),
             Self::PauseStep { until: None } => f.write_str("the policy pauses; resume to go on"),
             Self::Approval => f.write_str("the policy asks for an approval"),
-            Self::Soak { until } => write!(f, "soaking at 100% until {until}"),
+            Self::Soak { until } => write!(f, "soaking at 100% until {until:.0}"),
             Self::Commit => f.write_str("all traffic is on the target; commit to let the source go"),
             Self::Drain { plane, connections } => write!(f, "{connections} connections left to the source on {plane}"),
             Self::SourceScaling { workload, left } => write!(f, "{left} pods of the source's {workload} left"),

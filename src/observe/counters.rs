@@ -112,9 +112,13 @@ mod tests {
         assert!(matches!(history.of(&edge).target, SideSample::NoData(_)));
         history.add(at(5), &view(1100, 60), window);
         assert_eq!(history.of(&edge).target, SideSample::Counts { bad: 0.0, total: 10.0 });
-        history.add(at(15), &view(1400, 90), window);
-        assert_eq!(history.of(&edge).target, SideSample::Counts { bad: 0.0, total: 30.0 });
-        history.add(at(16), &view(3, 0), window);
+        history.add(at(12), &view(1400, 90), window);
+        assert_eq!(
+            history.of(&edge).target,
+            SideSample::Counts { bad: 0.0, total: 30.0 },
+            "what was before is not counted"
+        );
+        history.add(at(13), &view(3, 0), window);
         assert!(matches!(history.of(&edge).source, SideSample::NoData(_)), "restarted");
     }
 }

@@ -264,7 +264,7 @@ fn analysis(at: &Cursor<'_>) -> Option<Analysis> {
     let interval = SignedDuration::from_secs(10);
     let interval = fields.or("interval", interval, |at| at.duration(SignedDuration::from_millis(100)));
     let window = fields.or("window", SignedDuration::from_mins(1), |at| match (at.duration(SECOND)?, interval) {
-        (window, Some(interval)) if window < interval => at.refuse("is shorter than the interval", None),
+        (window, Some(interval)) if window < interval * 2 => at.refuse("is shorter than two intervals", None),
         (window, _) => Some(window),
     });
     let prometheus = fields.or("prometheus", None, |at| prometheus(&at).map(Some));

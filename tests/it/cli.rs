@@ -84,7 +84,12 @@ fn a_context_that_does_not_exist_is_bad_input() {
 }
 
 #[test]
-fn the_labs_own_files_are_clean() {
-    let output = crossfade(&["policy", "lint", "tests/lab/checkout.yaml"]);
+fn the_files_we_ship_are_clean() {
+    let files = ["policy", "lint", "tests/lab/checkout.yaml", "src/demo/checkout.yaml"].map(str::to_owned);
+    let policies = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies")).unwrap();
+    let policies = policies.map(|entry| entry.unwrap().path().display().to_string());
+    let arguments: Vec<String> = files.into_iter().chain(policies).collect();
+    assert!(arguments.len() > 4);
+    let output = crossfade(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }

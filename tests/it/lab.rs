@@ -1,1 +1,7 @@
+//! The road, between two real clusters, behind a real HAProxy, judged by a real Prometheus, under load.
+//!
+//! The scenarios share one lab and run one after the other, each from a lab that was reset. They need `make lab-up`, and
+//! fail without it.
 
+mod scenarios;
+mod stage;

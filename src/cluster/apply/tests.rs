@@ -1,3 +1,5 @@
+//! Writes and comparisons against a server that says what it was asked.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
@@ -80,9 +82,19 @@ async fn each_refusal_has_its_meaning() {
         (failure(404, "NotFound", "no namespace", json!({})), "has nothing to patch", Retry::AfterChange),
         (failure(409, "Conflict", "modified", json!({})), "it changed meanwhile", Retry::Soon),
         (failure(422, "Invalid", "data: too long", json!({})), "data: too long", Retry::AfterChange),
-        (failure(429, "TooManyRequests", "slow down", json!({})), "too busy", Retry::Soon),
+        (failure(429, "TooManyRequests", "slow down", json!({})), "right now: slow down (HTTP 429)", Retry::Soon),
         (failure(503, "ServiceUnavailable", "starting", json!({})), "(HTTP 503)", Retry::Soon),
-        ((502, "<html>bad gateway</html>".into()), "(HTTP 502)", Retry::Soon),
+        (
+            failure(
+                500,
+                "",
+                "failed to create typed patch object: .spec.none: field not declared in schema",
+                json!({}),
+            ),
+            "cluster green refuses to patch configmaps web in namespace shop: failed to create typed patch object: .spec.none",
+            Retry::AfterChange,
+        ),
+        ((502, "<html>bad gateway</html>".into()), "right now: no reason given (HTTP 502)", Retry::Soon),
         ((200, "<html>log in</html>".into()), "answered nonsense", Retry::AfterChange),
     ] {
         let (target, _) = cluster(move |_| answer.clone());
@@ -260,4 +272,50 @@ async fn what_is_gone_is_released() {
     let (target, log) = cluster(|_| failure(404, "NotFound", "", json!({})));
     release(&target, &ObjectRef::new("ConfigMap", "shop", "web")).await.unwrap();
     assert_eq!(log.lines().len(), 1);
+}
+
+#[tokio::test]
+async fn a_rehearsal_writes_nothing_and_finds_every_refusal() {
+    let plan = MirrorPlan {
+        objects: vec![
+            desired(object("v1", "ConfigMap", "refused", json!({}))),
+            desired(object("v1", "ConfigMap", "owned", json!({}))),
+            desired(object("v1", "ConfigMap", "fine", json!({}))),
+        ],
+        problems: Vec::new(),
+    };
+    let namespace =
+        Manifest::new(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})).unwrap();
+    for exists in [true, false] {
+        let mut plan = plan.clone();
+        plan.objects.insert(0, Desired { manifest: namespace.clone(), digest: String::new(), initial_replicas: None });
+        let live = namespace.value().clone();
+        let (target, log) = cluster(move |seen| {
+            let cause = json!({"reason": "FieldManagerConflict", "message": "conflict with \"argocd\" using v1", "field": ".data.a"});
+            match &seen.line {
+                line if line == "GET /api/v1/namespaces/shop" && exists => (200, live.clone()),
+                line if line.starts_with("GET") => failure(404, "NotFound", "", json!({})),
+                line if line.contains("/refused?") => failure(422, "Invalid", "data: too long", json!({})),
+                line if line.contains("/owned?") => failure(409, "Conflict", "", json!({"causes": [cause]})),
+                _ => (200, json!({})),
+            }
+        });
+        let problems = super::super::rehearse(&target, &plan).await.unwrap();
+        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        let writes: Vec<_> = log.lines().into_iter().filter(|line| !line.starts_with("GET")).collect();
+        assert!(writes.iter().all(|line| line.contains("dryRun=All")), "{writes:?}");
+        if exists {
+            assert_eq!(writes.len(), 3);
+            assert_eq!(
+                problems,
+                [
+                    "ConfigMap shop/owned: data.a: owned on the target by argocd",
+                    "ConfigMap shop/refused: cluster green refuses to patch configmaps refused in namespace shop: data: too long",
+                ]
+            );
+        } else {
+            assert_eq!(problems, ["Namespace shop: does not exist yet, so its objects cannot be tried out beforehand"]);
+            assert_eq!(writes, ["PATCH /api/v1/namespaces/shop?&dryRun=All&fieldManager=crossfade"]);
+        }
+    }
 }

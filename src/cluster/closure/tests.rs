@@ -1,3 +1,5 @@
+//! What belongs to a selection, and what is left out of it.
+
 use serde_json::{Value, json};
 
 use super::super::double::object;

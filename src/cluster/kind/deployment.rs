@@ -2,10 +2,13 @@
 //!
 //! Only `apps/v1`: the older versions default differently, and no server since 1.16 serves only those.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
-use super::{Kind, Reference, pod_template};
+use super::{Kind, Reference, pod_template, seccomp};
 use crate::convert::Finding;
+use crate::policy::Keep;
 
 /// The Deployment kind.
 pub struct Deployment;
@@ -27,11 +30,16 @@ impl Kind for Deployment {
         body.pointer("/spec/template")
     }
 
+    fn scrub(&self, body: &mut Value, _: &BTreeSet<Keep>, findings: &mut Vec<Finding>) {
+        if let Some(template) = body.pointer_mut("/spec/template") {
+            seccomp::modernize(template, "spec.template", findings);
+        }
+    }
+
     fn check(&self, body: &Value, findings: &mut Vec<Finding>) {
         if body.pointer("/spec/paused") == Some(&Value::Bool(true)) {
             let message = "a paused Deployment never starts a pod on the target: resume it, or patch this field";
             findings.push(Finding::blocks("spec.paused", message));
         }
-        pod_template::check(body.pointer("/spec/template"), "spec.template", findings);
     }
 }

@@ -5,7 +5,6 @@
 use serde_json::Value;
 
 use super::{Reference, entries, text_at};
-use crate::convert::Finding;
 
 /// Volume sources whose whole meaning is an object of the namespace: key, name field, kind.
 const NAMED_VOLUMES: &[(&str, &str, &str)] = &[
@@ -99,19 +98,4 @@ fn refer(
     let says_so = holder.get("optional").and_then(Value::as_bool);
     let optional = optional.or(says_so).unwrap_or(false);
     found.push(Reference { kind, name: name.to_owned(), field: format!("{path}.{key}"), optional, brings: true });
-}
-
-/// The annotations that 1.27 and newer ignore; before, they confined the pod.
-const SECCOMP_ANNOTATIONS: &[&str] =
-    &["seccomp.security.alpha.kubernetes.io/", "container.seccomp.security.alpha.kubernetes.io/"];
-
-/// What pods of the template at `path` would lose in silence.
-pub fn check(template: Option<&Value>, path: &str, findings: &mut Vec<Finding>) {
-    let annotations = template.and_then(|template| template.pointer("/metadata/annotations"));
-    for key in annotations.and_then(Value::as_object).into_iter().flat_map(|annotations| annotations.keys()) {
-        if SECCOMP_ANNOTATIONS.iter().any(|prefix| key.starts_with(prefix)) {
-            let field = format!("{path}.metadata.annotations[{key}]");
-            findings.push(Finding::notice(field, "is ignored since 1.27: set securityContext.seccompProfile instead"));
-        }
-    }
 }

@@ -1,8 +1,8 @@
 //! Service. PURE.
 //!
 //! A headless Service stays headless: `clusterIP: None` is what the user wrote, every other address is
-//! what the cluster gave. `loadBalancerIP` does not come along: two clusters that announce one address
-//! would move traffic before the first step does.
+//! what the cluster gave. A load balancer's address does not come along: two clusters that announce one
+//! address would move traffic before the first step does.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +15,15 @@ use crate::policy::Keep;
 /// The Service kind.
 pub struct Service;
 
+/// Why an address is left out.
+const ONE_ANNOUNCES: &str = "is left out: only one cluster may announce an address";
+
 /// Fields that the cluster fills in from its own networks.
 const GIVEN: &[&str] = &["clusterIPs", "ipFamilies", "ipFamily"];
+
+/// Annotations in which load balancers are asked for an address, as `spec.loadBalancerIP` does.
+const ADDRESS_ANNOTATIONS: &[&str] =
+    &["metallb.io/loadBalancerIPs", "metallb.universe.tf/loadBalancerIPs", "kube-vip.io/loadbalancerIPs"];
 
 impl Kind for Service {
     fn name(&self) -> &'static str {
@@ -40,6 +47,7 @@ impl Kind for Service {
     }
 
     fn scrub(&self, body: &mut Value, keep: &BTreeSet<Keep>, findings: &mut Vec<Finding>) {
+        remove_address_annotations(body, findings);
         let Some(Value::Object(spec)) = body.get_mut("spec") else { return };
         if spec.get("clusterIP").and_then(Value::as_str) != Some("None") {
             spec.remove("clusterIP");
@@ -51,8 +59,7 @@ impl Kind for Service {
             spec.remove("ipFamilyPolicy");
         }
         if spec.remove("loadBalancerIP").is_some() {
-            let message = "is left out: only one cluster may announce an address";
-            findings.push(Finding::notice("spec.loadBalancerIP", message));
+            findings.push(Finding::notice("spec.loadBalancerIP", ONE_ANNOUNCES));
         }
         if !keep.contains(&Keep::NodePort) {
             remove_node_ports(spec);
@@ -63,6 +70,15 @@ impl Kind for Service {
         if body.pointer("/spec/topologyKeys").is_some() {
             let message = "was removed from Kubernetes 1.22: remove it, or patch spec.trafficDistribution instead";
             findings.push(Finding::blocks("spec.topologyKeys", message));
+        }
+    }
+}
+
+fn remove_address_annotations(body: &mut Value, findings: &mut Vec<Finding>) {
+    let Some(Value::Object(annotations)) = body.pointer_mut("/metadata/annotations") else { return };
+    for key in ADDRESS_ANNOTATIONS {
+        if annotations.remove(*key).is_some() {
+            findings.push(Finding::notice(format!("metadata.annotations[{key}]"), ONE_ANNOUNCES));
         }
     }
 }

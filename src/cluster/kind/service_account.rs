@@ -13,6 +13,9 @@ use crate::policy::Keep;
 /// The ServiceAccount kind.
 pub struct ServiceAccount;
 
+/// The annotation that limits pods to the secrets listed in the account.
+const ENFORCED: &str = "kubernetes.io/enforce-mountable-secrets";
+
 impl Kind for ServiceAccount {
     fn name(&self) -> &'static str {
         "ServiceAccount"
@@ -39,6 +42,16 @@ impl Kind for ServiceAccount {
     fn scrub(&self, body: &mut Value, _: &BTreeSet<Keep>, _: &mut Vec<Finding>) {
         if let Some(account) = body.as_object_mut() {
             account.remove("secrets");
+        }
+    }
+
+    /// With this annotation `secrets` is no list of tokens but of what pods may mount.
+    fn check(&self, body: &Value, findings: &mut Vec<Finding>) {
+        let annotations = body.pointer("/metadata/annotations");
+        if annotations.and_then(|annotations| annotations.get(ENFORCED)).is_some_and(|value| value == "true") {
+            let message =
+                "allows only the secrets the account lists, and the list is not mirrored: patch this annotation";
+            findings.push(Finding::blocks(format!("metadata.annotations[{ENFORCED}]"), message));
         }
     }
 }

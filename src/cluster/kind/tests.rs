@@ -1,3 +1,5 @@
+//! What is special about each kind.
+
 use serde_json::json;
 
 use super::super::double::{newest, object, oldest, served};
@@ -156,18 +158,10 @@ fn sees_what_the_target_would_refuse_or_never_finish() {
     use crate::convert::Severity::{Blocks, Notice};
     let class = "metadata.annotations[kubernetes.io/ingress.class]";
     let annotated = json!({"annotations": {"kubernetes.io/ingress.class": "nginx"}});
-    let seccomp = "seccomp.security.alpha.kubernetes.io/pod";
     for (version, kind, rest, field, severity) in [
         ("v1", "Secret", json!({"stringData": {"a": "b"}}), "stringData", Blocks),
         ("v1", "Service", json!({"spec": {"topologyKeys": ["*"]}}), "spec.topologyKeys", Blocks),
         ("apps/v1", "Deployment", json!({"spec": {"paused": true}}), "spec.paused", Blocks),
-        (
-            "apps/v1",
-            "Deployment",
-            json!({"spec": {"template": {"metadata": {"annotations": {seccomp: "runtime/default"}}}}}),
-            "spec.template.metadata.annotations[seccomp.security.alpha.kubernetes.io/pod]",
-            Notice,
-        ),
         ("networking.k8s.io/v1", "Ingress", json!({"metadata": annotated}), class, Notice),
         (
             "networking.k8s.io/v1",

@@ -1,3 +1,5 @@
+//! From a recorded v1.20 server to what a v1.37 server shall hold.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -25,7 +27,7 @@ fn recorded() -> Objects {
 fn inventory_of(mut objects: Objects) -> Inventory {
     let closure = close(&objects, &BTreeSet::new(), &workloads().selector);
     objects.retain(|object, _| closure.selected.contains(object));
-    Inventory { objects, left_out: closure.left_out }
+    Inventory { objects, left_out: closure.left_out, ..Inventory::default() }
 }
 
 fn only(manifest: Manifest) -> Inventory {

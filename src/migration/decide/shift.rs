@@ -17,10 +17,7 @@ use crate::policy::{Step as PolicyStep, Weight};
 /// One pass over the current step.
 pub(super) fn shift(state: &State, snapshot: &Snapshot, shifting: &Shifting, gates: &Gates) -> Step {
     let state = &settle(state, snapshot);
-    let Some(step) = state.assignment.policy.steps.get(shifting.step) else {
-        let phase = Phase::Soaking { origin: shifting.origin.clone(), since: snapshot.now };
-        return Step::enter(state, phase);
-    };
+    let Some(step) = state.assignment.policy.steps.get(shifting.step) else { return next(state, snapshot, shifting) };
     let held = match step {
         PolicyStep::SetWeight(weight) => set_weight(state, snapshot, shifting, *weight, gates),
         PolicyStep::Pause(duration) => {
@@ -34,12 +31,23 @@ pub(super) fn shift(state: &State, snapshot: &Snapshot, shifting: &Shifting, gat
         Err(waiting) => Step::hold(state, waiting),
         Ok(Some(step)) => step,
         Ok(None) if state.paused.is_some() => Step::hold(state, paused(state)),
-        Ok(None) => {
-            let next = shifting.step + 1;
-            let next = Shifting { step: next, since: snapshot.now, settled: None, passed: None, ..shifting.clone() };
-            Step::enter(state, Phase::Shifting(next))
-        }
+        Ok(None) => next(state, snapshot, shifting),
     }
+}
+
+/// The next step, or the soak after the last one.
+fn next(state: &State, snapshot: &Snapshot, shifting: &Shifting) -> Step {
+    let (step, since) = (shifting.step + 1, snapshot.now);
+    let origin = shifting.origin.clone();
+    let more = step < state.assignment.policy.steps.len();
+    Step::enter(
+        state,
+        if more {
+            Phase::Shifting(Shifting { origin, step, since, settled: None, passed: None })
+        } else {
+            Phase::Soaking { origin, since }
+        },
+    )
 }
 
 /// `Ok(None)` where the weight is reached and proven, `Ok(Some)` where there is something to do, or the wait.

@@ -16,11 +16,16 @@ lab_up() {
   start_targets blue
   start_targets green
   write_env
+  if [[ -e $LAB_DIR/complete ]]; then
+    say "checkout is as you left it; tests/lab/lab reset brings back the beginning"
+    return
+  fi
   until_true 120 "the pods of checkout on blue; try: tests/lab/lab status" source_ready
   say "blue: checkout is ready"
   until_true 60 "HAProxy to see blue; read $LAB_DIR/logs/haproxy.log" blue_served
   until_true 60 "Prometheus to scrape blue; read $LAB_DIR/logs/prometheus.log" pods_scraped blue "$(source_replicas)"
   say "HAProxy serves blue, Prometheus scrapes it"
+  touch "$LAB_DIR/complete"
 }
 
 cluster_up() {

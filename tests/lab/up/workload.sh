@@ -17,8 +17,8 @@ workload_up() {
 }
 
 apply_workload() {
-  logged "$LAB_DIR/logs/apply-green.log" kube green apply -f "$LAB/rbac-green.yaml"
-  logged "$LAB_DIR/logs/apply-blue.log" kube blue apply --validate=false -f "$LAB/rbac-blue.yaml" -f "$LAB/checkout-blue.yaml"
+  logged "$LAB_DIR/logs/apply-green.log" kube green apply -f "$LAB/rbac.yaml" -f "$LAB/../../deploy/target-role.yaml"
+  logged "$LAB_DIR/logs/apply-blue.log" kube blue apply --validate=false -f "$LAB/rbac.yaml" -f "$LAB/../../deploy/source-role.yaml" -f "$LAB/checkout-blue.yaml"
 }
 
 # source_ready: every replica asked for is there, of the current template, and ready, and no other pod is.

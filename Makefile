@@ -1,0 +1,37 @@
+# The one front door: everything a person or CI does with this repository.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CACHE := $(or $(CROSSFADE_LAB_CACHE),$(HOME)/.cache/crossfade-lab)
+DENY := $(CACHE)/cargo-deny-0.20.2/bin/cargo-deny
+
+include tests/lab/lab.mk
+
+.PHONY: help demo test lint unit lab-test
+
+help: ## Say what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@echo 'lab-install   Install or build what the lab needs'
+	@echo 'lab-up        Start two real clusters, HAProxy and Prometheus'
+	@echo 'lab-status    Show how the lab is, and what to type next'
+	@echo 'lab-down      End the lab without a trace'
+
+demo: ## Watch a whole migration inside one process
+	cargo run --release -- demo
+
+test: lab-install lint unit lab-test ## Everything: format, lints, tests, the lab (needs root)
+
+lint: ## Format, clippy, documentation, shell scripts, licences
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --features lab -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+	shellcheck --external-sources tests/lab/lab $$(find tests/lab -name '*.sh')
+	$(DENY) --log-level error check bans licenses sources
+
+unit: ## Unit, property, golden and documentation tests, and the demo
+	cargo test --workspace --features lab -- --skip lab::
+
+# Whatever happens in between, the lab does not stay behind, unless somebody works with it: make test KEEP_LAB=1.
+lab-test: lab-install ## The scenarios between two real clusters
+	@set -e; trap '[ -n "$(KEEP_LAB)" ] || tests/lab/lab down' EXIT; \
+	tests/lab/lab up; \
+	cargo test --features lab --test it lab:: -- --test-threads 1 --nocapture

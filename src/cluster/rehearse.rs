@@ -1,0 +1,53 @@
+//! Asks the target what it would say to every write, before the first one. IO.
+//!
+//! A dry run of server-side apply goes through everything a real one does, except storing: the schema, the
+//! admission webhooks, the quota and the owners of fields. So whatever will be refused is known at once,
+//! and for all objects, while nothing was written yet.
+
+use std::collections::BTreeSet;
+
+use super::Cluster;
+use super::apply::{ObjectState, compare, owning};
+use super::error::{ClusterError, Retry};
+use super::object::ObjectRef;
+use super::plan::{Desired, MirrorPlan, MirrorProblem};
+use super::request::side_by_side;
+use crate::convert::Finding;
+
+/// What stands in the way on the target, and what its server warns of. Writes nothing.
+///
+/// Objects of a namespace that does not exist yet cannot be rehearsed, which is a notice. An error means
+/// that the target could not be asked.
+pub async fn rehearse(target: &Cluster, plan: &MirrorPlan) -> Result<Vec<MirrorProblem>, ClusterError> {
+    let states = compare(target, plan).await?;
+    let is = |object: &ObjectRef, state| states.get(object) == Some(&state);
+    let namespace_of = |object: &ObjectRef| ObjectRef::new("Namespace", "", &object.namespace);
+    let to_write = plan.objects.iter().filter(|desired| !is(desired.object(), ObjectState::InSync));
+    let (too_early, possible): (Vec<_>, Vec<_>) =
+        to_write.partition(|desired| is(&namespace_of(desired.object()), ObjectState::Missing));
+    let answers = side_by_side(possible.into_iter().map(|desired| ask(target, desired))).await?;
+    let mut problems: Vec<_> = answers.into_iter().flatten().collect();
+    problems.sort_by(|a, b| a.object.cmp(&b.object));
+    let namespaces: BTreeSet<_> = too_early.into_iter().map(|desired| namespace_of(desired.object())).collect();
+    problems.extend(namespaces.into_iter().map(|namespace| {
+        let message = "does not exist yet, so its objects cannot be tried out beforehand";
+        MirrorProblem { object: Some(namespace), finding: Finding::notice("", message) }
+    }));
+    Ok(problems)
+}
+
+/// What the target says to one object.
+async fn ask(target: &Cluster, desired: &Desired) -> Result<Vec<MirrorProblem>, ClusterError> {
+    let object = desired.object();
+    let findings = match target.apply(&desired.manifest, &owning().dry_run()).await {
+        // A warning may quote what it warns of.
+        Ok(_) if object.kind == "Secret" => Vec::new(),
+        Ok(warnings) => warnings.into_iter().map(|warning| Finding::notice("", warning)).collect(),
+        Err(error) if error.retry() == Retry::Soon => return Err(error),
+        Err(ClusterError::Conflict { managers, fields, .. }) => {
+            vec![Finding::blocks(fields.join(", "), format!("owned on the target by {}", managers.join(", ")))]
+        }
+        Err(error) => vec![Finding::blocks("", error.to_string())],
+    };
+    Ok(findings.into_iter().map(|finding| MirrorProblem { object: Some(object.clone()), finding }).collect())
+}
