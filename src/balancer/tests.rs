@@ -252,8 +252,8 @@ async fn bodies_pass_both_ways() {
     assert!(echoed == body);
 }
 
-/// A backend that closes each connection after one answer without saying so, or instead of an answer.
-async fn rude(answers: bool) -> (SocketAddr, Arc<AtomicU64>) {
+/// A backend that answers each request with these bytes and closes the connection without saying so.
+async fn rude(bytes: &'static [u8]) -> (SocketAddr, Arc<AtomicU64>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let requests = Arc::new(AtomicU64::new(0));
@@ -266,18 +266,18 @@ async fn rude(answers: bool) -> (SocketAddr, Arc<AtomicU64>) {
             if !is_check && read > 0 {
                 counted.fetch_add(1, Ordering::Relaxed);
             }
-            if is_check || answers {
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
-            }
+            let _ = stream.write_all(if is_check { WELL } else { bytes }).await;
         }
     });
     (address, requests)
 }
 
+const WELL: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
 #[tokio::test]
 async fn a_connection_closed_while_idle_costs_no_request() {
     let balancer = balancer().await;
-    let (address, requests) = rude(true).await;
+    let (address, requests) = rude(WELL).await;
     balancer.set_backends(Side::Source, [address]);
     balancer.until_healthy(Side::Source, 1).await;
     let client = client();
@@ -291,9 +291,24 @@ async fn a_connection_closed_while_idle_costs_no_request() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_off_has_failed_once() {
+    for answer in
+        [&b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok"[..], b"HTTP/1.1 500 No\r\ncontent-length: 9\r\n\r\nok"]
+    {
+        let balancer = balancer().await;
+        balancer.set_backends(Side::Source, [rude(answer).await.0]);
+        balancer.until_healthy(Side::Source, 1).await;
+        let url = format!("http://{}/", balancer.address());
+        assert!(client().get(url).send().await.unwrap().text().await.is_err());
+        let counters = balancer.counters(Side::Source);
+        assert_eq!((counters.requests, counters.failed, counters.in_flight), (1, 1, 0));
+    }
+}
+
+#[tokio::test]
 async fn what_may_have_been_done_is_sent_again_only_if_that_is_harmless() {
     let balancer = balancer().await;
-    let ((address, requests), url) = (rude(false).await, format!("http://{}/", balancer.address()));
+    let ((address, requests), url) = (rude(b"").await, format!("http://{}/", balancer.address()));
     balancer.set_backends(Side::Source, [address]);
     balancer.until_healthy(Side::Source, 1).await;
     let client = client();
