@@ -182,6 +182,37 @@ async fn a_drained_side_gets_nothing_whatever_happens() {
     assert_eq!(get(&balancer, &client).await.1, "green");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_arrives_after_a_drain_has_ended() {
+    let (balancer, _blue, green) = pair().await;
+    balancer.set_weight(Weight::ZERO, percent(50)).unwrap();
+    let users: Vec<_> = (0..4)
+        .map(|_| {
+            let balancer = balancer.clone();
+            tokio::spawn(async move {
+                let client = client();
+                loop {
+                    assert_eq!(get(&balancer, &client).await.0, 200);
+                }
+            })
+        })
+        .collect();
+    for _ in 0..50 {
+        balancer.drain(Side::Target).await;
+        let arrived = green.state.requests.load(Ordering::SeqCst);
+        let settled = balancer.counters(Side::Source).requests;
+        while balancer.counters(Side::Source).requests < settled + 4 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(green.state.requests.load(Ordering::SeqCst), arrived);
+        balancer.admit(Side::Target);
+    }
+    for user in users {
+        user.abort();
+        assert!(user.await.unwrap_err().is_cancelled());
+    }
+}
+
 #[tokio::test]
 async fn draining_waits_for_what_is_open() {
     let (balancer, blue, _green) = pair().await;
