@@ -99,6 +99,7 @@ impl Driver {
                 if ended.is_some() {
                     store.start_anew(clock.now())?;
                 }
+                store.refuse_all(clock.now(), "it was asked before this attempt began")?;
                 let state = State::new(assignment, clock.now());
                 store.append(&Record::State { at: clock.now(), state: Box::new(state.clone()) })?;
                 (state, TakenUp::Fresh)

@@ -207,6 +207,15 @@ impl Store {
         Ok(())
     }
 
+    /// Refuses every command in the letter box: what was meant for an earlier attempt must not strike a new one.
+    pub fn refuse_all(&mut self, at: Timestamp, why: &str) -> Result<(), StoreError> {
+        for command in self.commands() {
+            let reply = Reply { id: command.id.clone(), accepted: false, message: why.to_owned() };
+            self.answer(at, &command, &reply)?;
+        }
+        Ok(())
+    }
+
     /// Publishes the newest report.
     pub fn publish(&self, report: &Report) -> Result<(), StoreError> {
         write_json(&self.directory.report_file(), report)

@@ -45,6 +45,12 @@ pub(super) async fn send(global: &Global, to: Simple, request: Request) -> anyho
             return Ok(Exit::BadInput);
         }
     };
+    if !directory.is_driven()
+        && let Some(report) = directory.report().filter(crate::migration::Report::has_ended)
+    {
+        eprintln!("{}: it has ended: {}", directory.name(), report.phase);
+        return Ok(Exit::NeedsHuman);
+    }
     let command = Command { id: unique(), at: Clock::start().now(), by: input::user(), request };
     directory.send(&command)?;
     let reply = wait(&directory, &command).await;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::output::Format;
 use super::progress::Progress;
 use super::{Exit, Global, input};
@@ -104,7 +106,10 @@ async fn world(assignment: &Assignment, kubeconfig: Option<&Path>) -> Result<Wor
 
 /// Drives a migration to its end, or to where a person is needed.
 async fn drive(mut driver: Driver, mut progress: Progress, format: Format) -> anyhow::Result<Exit> {
-    let interrupt = tokio::signal::ctrl_c();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let interrupt = async {
+        tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminate.recv() => {} }
+    };
     tokio::pin!(interrupt);
     loop {
         // A pass is never cut short: what it has begun it also records.
@@ -129,7 +134,7 @@ async fn drive(mut driver: Driver, mut progress: Progress, format: Format) -> an
         };
         tokio::select! {
             biased;
-            _ = &mut interrupt => {
+            () = &mut interrupt => {
                 progress.say("interrupted; traffic stays where it is. Run again to go on, then `crossfade abort` to go back.")?;
                 return Ok(Exit::Interrupted);
             }

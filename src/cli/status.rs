@@ -20,7 +20,7 @@ pub(super) struct Status {
     watch: bool,
 }
 
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 struct Entry {
     name: String,
     driven: bool,
@@ -45,7 +45,7 @@ pub(super) fn find(root: &Path, name: Option<&str>) -> Result<Directory, String>
 
 pub(super) async fn status(global: &Global, status: Status) -> anyhow::Result<Exit> {
     let root = global.state_root();
-    let mut shown = Vec::new();
+    let mut screen = Screen::default();
     loop {
         let directories = match &status.migration {
             Some(name) => match find(&root, Some(name)) {
@@ -58,20 +58,54 @@ pub(super) async fn status(global: &Global, status: Status) -> anyhow::Result<Ex
             None => Directory::all(&root),
         };
         let entries: Vec<Entry> = directories.iter().map(entry).collect();
-        if entries.is_empty() && global.output == Format::Text && !status.watch {
-            println!("there is no migration in {}", root.display());
-        }
-        if entries != shown {
-            show(global.output, &entries)?;
-            shown = entries;
+        match global.output {
+            Format::Text if entries.is_empty() => {
+                screen.show(vec![format!("there is no migration in {}", root.display())])?
+            }
+            Format::Text => screen.show(entries.iter().flat_map(Entry::lines).collect())?,
+            format if screen.is_news(&entries) => output::machine(format, &entries)?,
+            _ => {}
         }
         if !status.watch {
             return Ok(Exit::Done);
         }
         tokio::select! {
             _ = tokio::signal::ctrl_c() => return Ok(Exit::Done),
-            () = tokio::time::sleep(Duration::from_millis(250)) => {}
+            () = tokio::time::sleep(LOOK) => {}
         }
+    }
+}
+
+/// Between two looks at the reports while somebody watches.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// What was shown last: redrawn in place on a terminal, and shown only when it changed elsewhere.
+#[derive(Default)]
+struct Screen {
+    lines: Vec<String>,
+    entries: Vec<Entry>,
+}
+
+impl Screen {
+    fn show(&mut self, lines: Vec<String>) -> anyhow::Result<()> {
+        if lines == self.lines {
+            return Ok(());
+        }
+        let width = output::is_terminal().then(output::width);
+        if width.is_some() {
+            console::Term::stdout().clear_last_lines(self.lines.len())?;
+        }
+        for line in &lines {
+            println!("{}", console::truncate_str(line, width.unwrap_or(usize::MAX), "…"));
+        }
+        self.lines = lines;
+        Ok(())
+    }
+
+    fn is_news(&mut self, entries: &[Entry]) -> bool {
+        let news = entries != self.entries || self.entries.is_empty();
+        self.entries = entries.to_vec();
+        news
     }
 }
 
@@ -79,22 +113,17 @@ fn entry(directory: &Directory) -> Entry {
     Entry { name: directory.name(), driven: directory.is_driven(), report: directory.report() }
 }
 
-fn show(format: Format, entries: &[Entry]) -> anyhow::Result<()> {
-    if format != Format::Text {
-        return output::machine(format, &entries);
-    }
-    for Entry { name, driven, report } in entries {
-        println!("{name}");
-        let Some(report) = report else {
-            println!("  it has not reported yet");
-            continue;
+impl Entry {
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![self.name.clone()];
+        let Some(report) = &self.report else {
+            lines.push("  it has not reported yet".to_owned());
+            return lines;
         };
-        for line in progress::lines(report) {
-            println!("  {line}");
+        lines.extend(progress::lines(report).iter().map(|line| format!("  {line}")));
+        if !self.driven && !report.has_ended() {
+            lines.push(format!("  nobody drives it now; `crossfade run` goes on from here (as of {:.0})", report.at));
         }
-        if !driven && !report.has_ended() {
-            println!("  nobody drives it now; `crossfade run` goes on from here (as of {:.0})", report.at);
-        }
+        lines
     }
-    Ok(())
 }

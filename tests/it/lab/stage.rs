@@ -1,6 +1,7 @@
 //! The lab as a test sees it: reset, load, faults, HAProxy's own word, and `crossfade` as a person starts it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -143,6 +144,13 @@ impl Lab {
         rows.map(|row| (row[1].to_owned(), row[index].to_owned())).collect()
     }
 
+    /// No request of a user failed; where one did, HAProxy's own account of it is told.
+    pub fn nobody_failed(&self, counts: &Counts) {
+        let columns = ["hrsp_5xx", "hrsp_other", "econ", "eresp", "cli_abrt", "srv_abrt", "wretr", "wredis", "dresp"];
+        let account: Vec<_> = columns.iter().map(|column| format!("{column} {:?}", self.stat(column))).collect();
+        assert_eq!((counts.number("failed"), counts.number("shed")), (0, 0), "{counts:?}\n{}", account.join("\n"));
+    }
+
     /// Requests a server has answered, as HAProxy counts.
     pub fn requests(&self, server: &str) -> u64 {
         self.stat("req_tot")[server].parse().unwrap()
@@ -240,8 +248,13 @@ pub struct Load {
 }
 
 /// What became of the requests.
-#[derive(Debug)]
 pub struct Counts(Value);
+
+impl fmt::Debug for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
 
 impl Load {
     /// The running counts.
