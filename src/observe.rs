@@ -163,6 +163,9 @@ fn counts(bad: Result<Option<f64>, String>, total: Result<Option<f64>, String>) 
     match (bad, total) {
         (Err(why), _) | (_, Err(why)) => SideSample::Error(why),
         (_, Ok(None)) => SideSample::NoData("no requests were counted".to_owned()),
+        (Ok(bad), Ok(Some(total))) if total.is_nan() || bad.is_some_and(f64::is_nan) => {
+            SideSample::NoData("the query gives NaN, which is no number".to_owned())
+        }
         (Ok(bad), Ok(Some(total))) => SideSample::Counts { bad: bad.unwrap_or(0.0), total },
     }
 }

@@ -209,9 +209,11 @@ fn at_the_end() -> (crate::migration::State, World) {
     (state, world)
 }
 
+type Wrong = (&'static str, fn(&mut World));
+
 #[test]
 fn commit_is_refused_while_anything_is_wrong() {
-    let wrongs: [(&str, fn(&mut World)); 5] = [
+    let wrongs: [Wrong; 5] = [
         ("drift", |world| _ = world.planes.insert(name("edge"), Weight::ZERO)),
         ("an unreachable plane", |world| world.unreachable.push(name("inner"))),
         ("a cluster away", |world| world.clusters = false),
