@@ -92,7 +92,7 @@ impl Driver {
         let (state, taken_up) = match left {
             Some(state) if matches!(state.phase, Phase::Completed { .. }) => (state, TakenUp::Completed),
             Some(state) if !state.phase.is_terminal() => {
-                let files_differ = state.assignment != assignment;
+                let files_differ = *state.assignment != assignment;
                 (state, TakenUp::Resumed { files_differ })
             }
             ended => {

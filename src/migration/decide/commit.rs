@@ -3,6 +3,8 @@
 //! First the connections that are still there end, then the source's workloads shrink where the migration asks for it,
 //! and last the field ownership on the target is given up, so that whoever managed the objects before is in sync again.
 
+use std::sync::Arc;
+
 use super::{Step, failure, later, seen};
 use crate::migration::action::Action;
 use crate::migration::snapshot::{Observed, Snapshot};
@@ -11,7 +13,7 @@ use crate::migration::waiting::WaitingOn;
 use crate::policy::OnCommit;
 
 /// One pass of a commit.
-pub(super) fn commit(state: &State, snapshot: &Snapshot, origin: &Origin, by: &Mark, stage: CommitStage) -> Step {
+pub(super) fn commit(state: &State, snapshot: &Snapshot, origin: &Arc<Origin>, by: &Mark, stage: CommitStage) -> Step {
     let go_to = |stage| Step::enter(state, Phase::Committing { origin: origin.clone(), by: by.clone(), stage });
     let shrinks = state.assignment.migration.on_commit == OnCommit::ScaleToZero;
     match stage {
