@@ -79,7 +79,7 @@ impl Seat {
             Some(state) if matches!(state.phase, Phase::Completed { .. }) => (state, TakenUp::Completed),
             // Nothing was written before the origin was recorded: what is in the files now counts.
             Some(state) if !state.phase.is_terminal() && !matches!(state.phase, Phase::Preparing { .. }) => {
-                let files_differ = state.assignment != assignment;
+                let files_differ = *state.assignment != assignment;
                 (state, TakenUp::Resumed { files_differ })
             }
             left => {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,8 +20,8 @@ pub const FORMAT: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// What was started, as it was then; later edits of the files take no part.
-    pub assignment: Assignment,
+    /// What was started, as it was then; later edits of the files take no part. Every state of a migration shares it.
+    pub assignment: Arc<Assignment>,
     /// Where the migration stands.
     pub phase: Phase,
     /// Who paused it, if anybody.
@@ -70,7 +71,7 @@ impl Entry {
     }
 }
 
-/// Every plane's setting and every replica count before the first write.
+/// Every plane's setting and every replica count before the first write. It never changes, so every state shares it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Origin {
     /// When it was recorded.
@@ -110,21 +111,21 @@ pub enum Phase {
         /// Since when.
         since: Timestamp,
         /// What a rollback restores.
-        origin: Origin,
+        origin: Arc<Origin>,
     },
     /// Traffic moves by the policy's steps.
     Shifting(Shifting),
     /// Everything is on the target; the source is whole.
     Soaking {
         /// What a rollback restores.
-        origin: Origin,
+        origin: Arc<Origin>,
         /// Since when.
         since: Timestamp,
     },
     /// The source is being let go. No way back.
     Committing {
         /// For the replicas to scale down.
-        origin: Origin,
+        origin: Arc<Origin>,
         /// Who said commit, and when.
         by: Mark,
         /// Since when.
@@ -137,7 +138,7 @@ pub enum Phase {
     /// The planes are going back to the origin.
     RollingBack {
         /// What is being restored.
-        origin: Origin,
+        origin: Arc<Origin>,
         /// Why.
         cause: Cause,
         /// Since when.
@@ -161,7 +162,7 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Shifting {
     /// What a rollback restores.
-    pub origin: Origin,
+    pub origin: Arc<Origin>,
     /// The step, counted from 0.
     pub step: usize,
     /// Since when this step.
@@ -234,8 +235,13 @@ impl fmt::Display for Cause {
 
 impl State {
     /// The first state of a migration.
-    pub fn new(assignment: Assignment, now: Timestamp) -> Self {
-        Self { assignment, phase: Phase::Preparing { since: now }, paused: None, ledger: BTreeMap::new() }
+    pub fn new(assignment: impl Into<Arc<Assignment>>, now: Timestamp) -> Self {
+        Self {
+            assignment: assignment.into(),
+            phase: Phase::Preparing { since: now },
+            paused: None,
+            ledger: BTreeMap::new(),
+        }
     }
 
     /// The largest share of the traffic Crossfade may have given to the target.
@@ -260,7 +266,7 @@ impl Phase {
     }
 
     /// What a rollback would restore; `None` where nothing was written yet, and where there is no way back.
-    pub fn origin(&self) -> Option<&Origin> {
+    pub fn origin(&self) -> Option<&Arc<Origin>> {
         match self {
             Self::Mirroring { origin, .. } | Self::Soaking { origin, .. } | Self::RollingBack { origin, .. } => {
                 Some(origin)

@@ -1,6 +1,7 @@
 //! From nothing to a target that holds everything and is ready. PURE.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -21,7 +22,7 @@ pub(super) fn prepare(state: &State, snapshot: &Snapshot) -> Step {
         Ok(origin) => {
             let ledger = origin.planes.iter().map(|(name, plane)| (name.clone(), Entry::Settled(plane.weight)));
             let ledger = ledger.collect();
-            let phase = Phase::Mirroring { since: snapshot.now, origin };
+            let phase = Phase::Mirroring { since: snapshot.now, origin: Arc::new(origin) };
             Step::stay(&State { phase, ledger, ..state.clone() })
         }
     }
@@ -71,7 +72,7 @@ fn blockers(state: &State, mirror: &MirrorView, planes: &BTreeMap<Name, &PlaneVi
 }
 
 /// Applies what the target lacks, and waits until every workload is ready there.
-pub(super) fn mirror(state: &State, snapshot: &Snapshot, since: Timestamp, origin: &Origin) -> Step {
+pub(super) fn mirror(state: &State, snapshot: &Snapshot, since: Timestamp, origin: &Arc<Origin>) -> Step {
     let waiting = match mirror_pass(state, snapshot, origin) {
         Ok(step) => return step,
         Err(waiting) => waiting,
@@ -91,7 +92,7 @@ pub(super) fn mirror(state: &State, snapshot: &Snapshot, since: Timestamp, origi
 }
 
 /// The step out of the phase, or what it waits for.
-fn mirror_pass(state: &State, snapshot: &Snapshot, origin: &Origin) -> Result<Step, WaitingOn> {
+fn mirror_pass(state: &State, snapshot: &Snapshot, origin: &Arc<Origin>) -> Result<Step, WaitingOn> {
     if state.paused.is_some() {
         return Err(paused(state));
     }
