@@ -187,7 +187,7 @@ fn d_killed_in_the_middle_it_goes_on_to_the_same_end() {
     let (weights, ()) = watched(&lab, || {
         for kill in kills {
             let mut run = lab.run(&file);
-            run.until("it is to be killed", kill);
+            run.until_ever("it is to be killed", kill);
             run.kill();
         }
         let mut run = lab.run(&file);

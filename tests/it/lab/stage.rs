@@ -81,7 +81,8 @@ impl Lab {
         let errors = File::options().create(true).append(true).open(self.state.path().join("run.err")).unwrap();
         let mut command = self.crossfade();
         command.arg("run").arg("-f").arg(file).args(["-o", "json"]).stdout(out).stderr(errors);
-        Run { lab: self, child: command.spawn().unwrap(), output }
+        let before = std::fs::read_to_string(&output).unwrap_or_default().lines().count();
+        Run { lab: self, child: command.spawn().unwrap(), output, before }
     }
 
     /// Another terminal: a verb that answers at once.
@@ -179,6 +180,8 @@ pub struct Run<'l> {
     lab: &'l Lab,
     child: Child,
     output: PathBuf,
+    /// Reports of the runs before it.
+    before: usize,
 }
 
 impl Run<'_> {
@@ -189,11 +192,20 @@ impl Run<'_> {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Waits for a report for which `holds` is true.
+    /// Waits until `holds` is true of the newest report.
     pub fn until(&mut self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        self.until_seen(what, |reports| reports.last().filter(|report| holds(report)).cloned())
+    }
+
+    /// Waits until `holds` is true of any report of this run, also one that is past already.
+    pub fn until_ever(&mut self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        self.until_seen(what, |reports| reports.iter().find(|report| holds(report)).cloned())
+    }
+
+    fn until_seen(&mut self, what: &str, look: impl Fn(&[Value]) -> Option<Value>) -> Value {
         until(what, Duration::from_secs(120), || {
-            let last = self.reports().pop();
-            let last = last.filter(|report| holds(report));
+            let reports = self.reports();
+            let last = look(reports.get(self.before..).unwrap_or_default());
             if last.is_none()
                 && let Some(status) = self.child.try_wait().unwrap()
             {
