@@ -28,10 +28,20 @@ fn watched<T>(lab: &Lab, during: impl FnOnce() -> T) -> (Vec<u32>, T) {
             }
             seen
         });
+        let ended = Ended(&over);
         let result = during();
-        over.store(true, Ordering::Relaxed);
+        drop(ended);
         (watcher.join().unwrap(), result)
     })
+}
+
+/// Ends a watch, also when what is watched panics.
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What another terminal is answered.
