@@ -1,8 +1,11 @@
 //! `crossfade status`: where migrations stand, as their own reports say.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
@@ -27,9 +30,19 @@ struct Entry {
     report: Option<Report>,
 }
 
+/// Every migration below the root. A root that is not there yet has none; one that cannot be read is an error.
+fn all(root: &Path) -> anyhow::Result<Vec<Directory>> {
+    match fs::read_dir(root) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot read {}", root.display()))
+        }
+        _ => Ok(Directory::all(root)),
+    }
+}
+
 /// The directory of a migration somebody named, or the only one.
 pub(super) fn find(root: &Path, name: Option<&str>) -> Result<Directory, String> {
-    let mut all = Directory::all(root);
+    let mut all = all(root).map_err(|error| format!("{error:#}"))?;
     if let Some(name) = name {
         let suffix = format!(".{name}");
         all.retain(|directory| directory.name() == name || directory.name().ends_with(&suffix));
@@ -47,17 +60,17 @@ pub(super) async fn status(global: &Global, status: Status) -> anyhow::Result<Ex
     let root = global.state_root();
     let mut screen = Screen::default();
     loop {
-        let directories = match &status.migration {
-            Some(name) => match find(&root, Some(name)) {
-                Ok(directory) => vec![directory],
+        let mut directories = all(&root)?;
+        if let Some(name) = &status.migration {
+            match find(&root, Some(name)) {
+                Ok(directory) => directories = vec![directory],
                 Err(message) => {
-                    eprintln!("crossfade: {message}");
+                    output::refuse(global.output, &message);
                     return Ok(Exit::BadInput);
                 }
-            },
-            None => Directory::all(&root),
-        };
-        let entries: Vec<Entry> = directories.iter().map(entry).collect();
+            }
+        }
+        let entries = directories.iter().map(entry).collect::<anyhow::Result<Vec<Entry>>>()?;
         match global.output {
             Format::Text if entries.is_empty() => {
                 screen.show(vec![format!("there is no migration in {}", root.display())])?
@@ -96,7 +109,7 @@ impl Screen {
             console::Term::stdout().clear_last_lines(self.lines.len())?;
         }
         for line in &lines {
-            println!("{}", console::truncate_str(line, width.unwrap_or(usize::MAX), "…"));
+            output::line(console::truncate_str(line, width.unwrap_or(usize::MAX), "…"))?;
         }
         self.lines = lines;
         Ok(())
@@ -109,8 +122,18 @@ impl Screen {
     }
 }
 
-fn entry(directory: &Directory) -> Entry {
-    Entry { name: directory.name(), driven: directory.is_driven(), report: directory.report() }
+fn entry(directory: &Directory) -> anyhow::Result<Entry> {
+    Ok(Entry { name: directory.name(), driven: directory.is_driven(), report: report(directory)? })
+}
+
+/// The newest report; none where there has not been one yet, an error where it cannot be read.
+fn report(directory: &Directory) -> anyhow::Result<Option<Report>> {
+    let path = directory.journal().with_file_name("report.json");
+    let text = match fs::read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        text => text.with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    Ok(Some(serde_json::from_slice(&text).with_context(|| format!("{} is not a report", path.display()))?))
 }
 
 impl Entry {

@@ -1,7 +1,7 @@
 //! The program as a stranger meets it: wrong input, and what it says about it.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn crossfade(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
@@ -17,7 +17,9 @@ fn text(bytes: &[u8]) -> String {
 fn mistakes(file: &str) -> String {
     let output = crossfade(&["policy", "lint", file, "-o", "json"]);
     assert_eq!(output.status.code(), Some(2));
-    let problems: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let refused: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(refused["error"].as_str().unwrap().contains("nothing was contacted"));
+    let problems = refused["problems"].as_array().unwrap();
     let line = |problem: &serde_json::Value| {
         let help = problem.get("help").map(|help| format!(" ({})", help.as_str().unwrap())).unwrap_or_default();
         format!(
@@ -103,4 +105,84 @@ fn the_files_we_ship_are_clean() {
         let output = crossfade(&["policy", "lint", file]);
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     }
+}
+
+/// What the program comes to where nobody reads its answer: exit code, and what it says beside it.
+fn unread(arguments: &[&str]) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).args(arguments);
+    let output = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    (output.status.code(), text(&output.stderr))
+}
+
+#[test]
+fn a_closed_pipe_ends_what_only_shows() {
+    for arguments in [
+        &["policy", "lint", "src/demo/checkout.yaml"][..],
+        &["completions", "bash"],
+        &["status", "--watch", "--state-dir", "/nonexistent"],
+        &["status", "-o", "json", "--state-dir", "/nonexistent"],
+    ] {
+        assert_eq!(unread(arguments), (Some(0), String::new()), "{arguments:?}");
+    }
+    assert_eq!(unread(&["policy", "lint", "tests/bad/policy.yaml", "-o", "json"]).0, Some(2));
+}
+
+#[test]
+fn a_closed_pipe_does_not_end_what_drives() {
+    assert_eq!(unread(&["demo"]), (Some(0), String::new()));
+}
+
+#[test]
+fn status_tells_what_it_cannot_read() {
+    let state = tempfile::tempdir().unwrap();
+    let root = state.path().to_str().unwrap();
+    let migration = state.path().join("shop.checkout");
+    std::fs::create_dir(&migration).unwrap();
+    std::fs::write(migration.join("journal.jsonl"), "").unwrap();
+    assert_eq!(crossfade(&["status", "--state-dir", root]).status.code(), Some(0), "it has not reported yet");
+    std::fs::write(migration.join("report.json"), "{").unwrap();
+    let file = migration.join("report.json");
+    for root in [root, file.to_str().unwrap()] {
+        let output = crossfade(&["status", "--state-dir", root, "-o", "json"]);
+        assert_eq!(output.status.code(), Some(1));
+        let refused: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(refused["error"].as_str().unwrap().contains("report.json"), "{refused}");
+    }
+}
+
+#[test]
+fn scripts_are_told_of_bad_input_as_json() {
+    for arguments in [
+        &["run", "-o", "json", "-f", "no/such/file.yaml"][..],
+        &["policy", "lint", "-o", "json", "no/such/file.yaml"],
+        &["status", "nobody", "-o", "json", "--state-dir", "/nonexistent"],
+    ] {
+        let output = crossfade(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let refused: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(refused["error"].is_string(), "{arguments:?}: {refused}");
+    }
+}
+
+#[test]
+fn shells_can_complete_every_verb() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = crossfade(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0));
+        let script = text(&output.stdout);
+        assert!(["status", "approve", "completions"].iter().all(|verb| script.contains(verb)), "{script}");
+    }
+}
+
+#[test]
+fn a_plugin_of_kubectl_calls_itself_what_people_type() {
+    let directory = tempfile::tempdir().unwrap();
+    let plugin = directory.path().join("kubectl-crossfade");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_crossfade"), &plugin).unwrap();
+    let output = Command::new(plugin).args(["run", "--help"]).output().unwrap();
+    assert!(text(&output.stdout).contains("Usage: kubectl crossfade run"), "{}", text(&output.stdout));
+    assert!(text(&crossfade(&["run", "--help"]).stdout).contains("Usage: crossfade run"));
 }
