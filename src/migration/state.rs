@@ -232,7 +232,12 @@ impl fmt::Display for Cause {
 impl State {
     /// The first state of a migration.
     pub fn new(assignment: impl Into<Arc<Assignment>>, now: Timestamp) -> Self {
-        Self { assignment: assignment.into(), phase: Phase::Preparing { since: now }, paused: None, ledger: BTreeMap::new() }
+        Self {
+            assignment: assignment.into(),
+            phase: Phase::Preparing { since: now },
+            paused: None,
+            ledger: BTreeMap::new(),
+        }
     }
 
     /// The largest share of the traffic Crossfade may have given to the target.

@@ -2,7 +2,7 @@
 //!
 //! Abort is accepted in every state before commit, also while something waits.
 
-use super::{later, rollback};
+use super::{ask, later, protect, rollback, shift};
 use crate::migration::command::{Command, Reply, Request};
 use crate::migration::snapshot::Snapshot;
 use crate::migration::state::{Cause, CommitStage, Mark, Phase, State};
@@ -101,6 +101,11 @@ fn commit(state: &State, snapshot: &Snapshot, by: Mark) -> Result<(State, String
     let until = later(*since, state.assignment.policy.soak);
     if snapshot.now < until {
         return Err(format!("it soaks until {until}"));
+    }
+    shift::no_drift(state, snapshot)
+        .map_err(|waiting| format!("the source still has traffic, or may have: {waiting}"))?;
+    if let Some(cause) = protect::threat(state, snapshot, &ask(state, snapshot)) {
+        return Err(format!("it is about to go back: {cause}"));
     }
     let phase = Phase::Committing { origin: origin.clone(), by, stage: CommitStage::Draining };
     Ok((State { phase, paused: None, ..state.clone() }, "committed; the source is let go".into()))

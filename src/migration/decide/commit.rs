@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Step, failure, later, seen};
+use super::{Step, failure, later, seen, shift};
 use crate::migration::action::Action;
 use crate::migration::snapshot::{Observed, Snapshot};
 use crate::migration::state::{CommitStage, Mark, Origin, Phase, State};
@@ -16,6 +16,14 @@ use crate::policy::OnCommit;
 pub(super) fn commit(state: &State, snapshot: &Snapshot, origin: &Arc<Origin>, by: &Mark, stage: CommitStage) -> Step {
     let go_to = |stage| Step::enter(state, Phase::Committing { origin: origin.clone(), by: by.clone(), stage });
     let shrinks = state.assignment.migration.on_commit == OnCommit::ScaleToZero;
+    // As long as the source has pods to lose, a plane that leads back to it, or may, keeps them.
+    if shrinks
+        && stage != CommitStage::Releasing
+        && let Err(waiting) = shift::no_drift(state, snapshot)
+    {
+        let needs_human = matches!(waiting, WaitingOn::Drift { .. });
+        return Step { needs_human, ..Step::hold(state, waiting) };
+    }
     match stage {
         CommitStage::Draining if !shrinks => go_to(CommitStage::Releasing),
         CommitStage::Draining => drain(state, snapshot, by).unwrap_or_else(|| go_to(CommitStage::Scaling)),
@@ -28,10 +36,14 @@ pub(super) fn commit(state: &State, snapshot: &Snapshot, origin: &Arc<Origin>, b
 fn drain(state: &State, snapshot: &Snapshot, by: &Mark) -> Option<Step> {
     let mut actions = Vec::new();
     let mut waiting = None;
+    let mut open = false;
     for (plane, observed) in &snapshot.planes {
         let connections = match observed {
             Observed::Known(view) if view.source.usable == 0 && view.source.in_flight == 0 => continue,
-            Observed::Known(view) => view.source.in_flight,
+            Observed::Known(view) => {
+                open |= view.source.usable > 0;
+                view.source.in_flight
+            }
             Observed::Unknown(why) => {
                 waiting.get_or_insert(WaitingOn::PlaneUnreachable { plane: plane.clone(), why: why.clone() });
                 continue;
@@ -43,7 +55,8 @@ fn drain(state: &State, snapshot: &Snapshot, by: &Mark) -> Option<Step> {
     let waiting = waiting?;
     let overdue = snapshot.now > later(by.at, state.assignment.policy.rollback.deadline);
     let blind = matches!(waiting, WaitingOn::PlaneUnreachable { .. });
-    if overdue && !blind { None } else { Some(Step::act(state, actions, waiting)) }
+    // The deadline cuts connections that linger; it never stands for a drain that did not happen.
+    if overdue && !blind && !open { None } else { Some(Step::act(state, actions, waiting)) }
 }
 
 /// Shrinks the source's workloads; `None` once they are gone.

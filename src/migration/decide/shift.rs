@@ -28,6 +28,11 @@ pub(super) fn shift(state: &State, snapshot: &Snapshot, shifting: &Shifting, gat
         PolicyStep::Approval => shifting.passed.as_ref().map(|_: &Mark| None).ok_or(WaitingOn::Approval),
     };
     match held {
+        // What was gathered while a plane was elsewhere says nothing about this step: its window begins anew.
+        Err(waiting @ WaitingOn::Drift { .. }) => {
+            let unsettled = Shifting { settled: None, ..shifting.clone() };
+            Step::hold(&State { phase: Phase::Shifting(unsettled), ..state.clone() }, waiting)
+        }
         Err(waiting) => Step::hold(state, waiting),
         Ok(Some(step)) => step,
         Ok(None) if state.paused.is_some() => Step::hold(state, paused(state)),
@@ -84,7 +89,7 @@ fn settle(state: &State, snapshot: &Snapshot) -> State {
 }
 
 /// Holds where a plane cannot be seen, or shows what nobody here wrote.
-fn no_drift(state: &State, snapshot: &Snapshot) -> Result<(), WaitingOn> {
+pub(super) fn no_drift(state: &State, snapshot: &Snapshot) -> Result<(), WaitingOn> {
     for (plane, entry) in &state.ledger {
         let observed = reachable(plane, snapshot)?.weight;
         if !entry.explains(observed) {

@@ -1,5 +1,7 @@
 //! One situation, one answer.
 
+use jiff::SignedDuration;
+
 use super::world::*;
 use crate::migration::command::Request;
 use crate::migration::state::{Cause, Phase};
@@ -199,4 +201,69 @@ fn commit_is_refused_before_the_end_and_abort_after_it() {
     world.ask(Request::Abort { why: "too late".into() });
     let decision = pass(&mut state, &mut world);
     assert_eq!(decision.replies.iter().map(|reply| reply.accepted).collect::<Vec<_>>(), [true, false]);
+}
+
+/// A migration that soaked and waits for a commit.
+fn soaked() -> (crate::migration::State, World) {
+    let (mut state, mut world) = at_fifty();
+    world.ask(Request::Approve);
+    until(&mut state, &mut world, waits_on("Commit"));
+    (state, world)
+}
+
+#[test]
+fn commit_is_refused_where_a_plane_leads_back_to_the_source() {
+    let (mut state, mut world) = soaked();
+    world.planes.insert(name("edge"), Weight::ZERO);
+    world.ask(Request::Commit);
+    assert!(!pass(&mut state, &mut world).replies[0].accepted);
+    assert_eq!(state.phase.name(), "Soaking");
+}
+
+#[test]
+fn commit_is_refused_in_the_pass_that_sees_the_target_fail() {
+    let (mut state, mut world) = soaked();
+    world.bad = 300.0;
+    world.ask(Request::Commit);
+    assert!(!pass(&mut state, &mut world).replies[0].accepted);
+    assert_eq!(state.phase.name(), "RollingBack");
+}
+
+#[test]
+fn a_source_that_may_have_traffic_keeps_its_pods_after_commit() {
+    let (mut state, mut world) = soaked();
+    world.ask(Request::Commit);
+    let decision = crate::migration::decide(&state, &world.snapshot());
+    state = decision.state;
+    world.planes.insert(name("edge"), Weight::ZERO);
+    for _ in 0..100 {
+        assert!(pass(&mut state, &mut world).actions.is_empty());
+    }
+    world.planes.insert(name("edge"), Weight::FULL);
+    until(&mut state, &mut world, in_phase("Completed"));
+}
+
+#[test]
+fn a_drain_that_did_not_happen_is_not_waited_out() {
+    let (mut state, mut world) = soaked();
+    world.ask(Request::Commit);
+    // The controller is killed after recording the state and comes back long after the deadline.
+    state = crate::migration::decide(&state, &world.snapshot()).state;
+    world.now += SignedDuration::from_mins(10);
+    pass(&mut state, &mut world);
+    assert!(world.drained && world.source == 4);
+    until(&mut state, &mut world, in_phase("Completed"));
+}
+
+#[test]
+fn a_window_with_drift_in_it_begins_anew() {
+    let (mut state, mut world) = fresh();
+    until(&mut state, &mut world, waits_on("Window"));
+    world.planes.insert(name("edge"), Weight::ZERO);
+    pass(&mut state, &mut world);
+    world.planes.insert(name("edge"), percent(10));
+    pass(&mut state, &mut world);
+    let back = world.now;
+    until(&mut state, &mut world, |state, _| matches!(&state.phase, Phase::Shifting(shifting) if shifting.step == 1));
+    assert!(world.now.duration_since(back) >= SignedDuration::from_secs(4));
 }
