@@ -280,7 +280,12 @@ impl Draw<'_> {
     /// Some time in some step, more often near its beginning.
     fn moment(&mut self) -> Moment {
         let (start, length) = self.timeline[self.random.index(self.timeline.len())];
-        start + if self.random.happens(50) { self.random.spread(1, length) } else { self.random.below(length as u64) as i64 }
+        start
+            + if self.random.happens(50) {
+                self.random.spread(1, length)
+            } else {
+                self.random.below(length as u64) as i64
+            }
     }
 
     /// How long something lasts: from a blink to many windows.

@@ -49,6 +49,8 @@ impl Person {
     pub fn act(&mut self, world: &mut World<'_>) -> Option<Errand> {
         let (_, errand) = self.errand.filter(|(at, _)| *at <= world.now)?;
         self.errand = None;
+        // After a commit there is no way back; then the plane is put back after all.
+        self.mends |= errand == Errand::Say(Wish::Abort);
         match errand {
             Errand::Say(wish) => world.ask(wish),
             Errand::Mend => world.mend(),

@@ -88,7 +88,8 @@ pub fn play(
 ) -> Ending {
     let world = World::new(case, assignment);
     let state = State::new(Arc::clone(assignment), stamp(0));
-    let controller = Controller { decide, disk: state.clone(), state, outcomes: Vec::new(), readings: Readings::default(), up: 0 };
+    let controller =
+        Controller { decide, disk: state.clone(), state, outcomes: Vec::new(), readings: Readings::default(), up: 0 };
     let play = Play {
         sight: Sight::new(assignment, &world),
         watcher: Watcher::new(assignment, case.setting.demand),
@@ -146,10 +147,13 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
     fn step(&mut self, at: Moment) -> Result<Moment, Broken> {
         self.world.advance(at);
         if let Some(errand) = self.person.act(&mut self.world) {
-            self.witness.happened(self.world.now, match errand {
-                Errand::Say(_) => "the person it waits for answers",
-                Errand::Mend => "somebody puts the planes back",
-            });
+            self.witness.happened(
+                self.world.now,
+                match errand {
+                    Errand::Say(_) => "the person it waits for answers",
+                    Errand::Mend => "somebody puts the planes back",
+                },
+            );
         }
         if self.world.now < self.controller.up { Ok(self.controller.up) } else { self.pass() }
     }

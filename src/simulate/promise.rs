@@ -136,9 +136,15 @@ impl<'p> Watcher<'p> {
             }
             (Phase::Soaking { .. }, Phase::Committing { .. }) => self.judge_commit(snapshot)?,
             (Phase::RollingBack { .. }, Phase::RolledBack { .. }) => self.judge_origin(snapshot)?,
-            (Phase::RollingBack { .. } | Phase::RolledBack { .. }, Phase::RollingBack { .. }) => {}
+            (Phase::RollingBack { .. }, Phase::RollingBack { .. }) => {}
+            (Phase::Mirroring { .. } | Phase::Shifting(_) | Phase::Soaking { .. }, Phase::RolledBack { cause, .. }) => {
+                self.judge_cause(cause, snapshot)?;
+                self.judge_origin(snapshot)?;
+            }
             (_, Phase::RollingBack { cause, .. }) => self.judge_cause(cause, snapshot)?,
-            (was, is) => hold(follows(was, is), Promise::StepByStep, || format!("from {} to {}", was.name(), is.name()))?,
+            (was, is) => {
+                hold(follows(was, is), Promise::StepByStep, || format!("from {} to {}", was.name(), is.name()))?
+            }
         }
         for action in &decision.actions {
             self.judge_action(action, snapshot, decision)?;
@@ -209,7 +215,8 @@ impl<'p> Watcher<'p> {
         let Some(Step::SetWeight(wanted)) = self.policy.steps.get(shifting.step) else { return None };
         let all = self.planes.iter().all(|(name, ..)| weight(snapshot, name) == Some(*wanted));
         // A plane that cannot be seen for a while leaves open where it was: what was gathered counts until it is seen elsewhere.
-        let elsewhere = self.planes.iter().any(|(name, ..)| weight(snapshot, name).is_some_and(|shown| shown != *wanted));
+        let elsewhere =
+            self.planes.iter().any(|(name, ..)| weight(snapshot, name).is_some_and(|shown| shown != *wanted));
         if all { self.settled.or(Some(snapshot.now)) } else { self.settled.filter(|_| !elsewhere) }
     }
 
@@ -243,7 +250,8 @@ impl<'p> Watcher<'p> {
             }
             Action::Release { .. } => hold(committed, Promise::SourceKept, say),
             Action::ApplyObject { .. } => {
-                let before_commit = matches!(after.phase, Phase::Mirroring { .. } | Phase::Shifting(_) | Phase::Soaking { .. });
+                let before_commit =
+                    matches!(after.phase, Phase::Mirroring { .. } | Phase::Shifting(_) | Phase::Soaking { .. });
                 hold(before_commit, Promise::StepByStep, say)
             }
         }
@@ -257,7 +265,9 @@ impl<'p> Watcher<'p> {
         let step = self.policy.steps.get(shifting.step).copied();
         let right = step == Some(Step::SetWeight(to));
         hold(right, Promise::StepByStep, || format!("{plane} is moved to {to} in step {}", shifting.step + 1))?;
-        hold(!self.pauses(snapshot, decision), Promise::StepByStep, || format!("{plane} is moved while a person has paused"))?;
+        hold(!self.pauses(snapshot, decision), Promise::StepByStep, || {
+            format!("{plane} is moved while a person has paused")
+        })?;
         for (name, _, left) in &self.planes {
             let shown = weight(snapshot, name);
             let ours = shown.is_some_and(|shown| shown.is_between(left.from, left.to));
@@ -275,10 +285,8 @@ impl<'p> Watcher<'p> {
         for command in &snapshot.commands {
             let reply = decision.replies.iter().find(|reply| reply.id == command.id);
             hold(reply.is_some(), Promise::Named, || format!("letter {} was not answered", command.id))?;
-            let before_commit = !matches!(
-                before.phase,
-                Phase::Committing { .. } | Phase::Completed { .. } | Phase::RolledBack { .. }
-            );
+            let before_commit =
+                !matches!(before.phase, Phase::Committing { .. } | Phase::Completed { .. } | Phase::RolledBack { .. });
             // Somebody may say commit and then abort in one breath: the first word counts.
             let first = !snapshot.commands.iter().any(|other| other.request == Request::Commit);
             if matches!(command.request, Request::Abort { .. }) && before_commit && first {
@@ -352,7 +360,8 @@ impl<'p> Watcher<'p> {
     /// Once all that was written has landed, a migration that said it was back is back.
     pub fn judge_end(&self, state: &State, planes: &[Plane]) -> Result<(), Broken> {
         let back = matches!(state.phase, Phase::RolledBack { .. });
-        let origin = |plane: &Plane| self.planes.iter().find(|(name, ..)| *name == plane.name).map(|(_, origin, _)| *origin);
+        let origin =
+            |plane: &Plane| self.planes.iter().find(|(name, ..)| *name == plane.name).map(|(_, origin, _)| *origin);
         let away = planes.iter().find(|plane| back && origin(plane).is_some_and(|origin| plane.finally() != origin));
         hold(away.is_none(), Promise::WayBack, || {
             let (name, at) = away.map(|plane| (plane.name.as_str(), plane.finally())).unwrap_or_default();
@@ -391,7 +400,9 @@ impl<'p> Watcher<'p> {
         let serving = given && matches!(before.phase, Phase::Shifting(_) | Phase::Soaking { .. });
         let protected = !matches!(after.phase, Phase::Shifting(_) | Phase::Soaking { .. });
         let bad = if serving && !protected { self.clearly_bad(snapshot) } else { None };
-        hold(bad.is_none(), Promise::NoDataHolds, || format!("it keeps its traffic while {} fails", bad.unwrap_or_default()))
+        hold(bad.is_none(), Promise::NoDataHolds, || {
+            format!("it keeps its traffic while {} fails", bad.unwrap_or_default())
+        })
     }
 
     fn clearly_bad(&self, snapshot: &Snapshot) -> Option<String> {
@@ -407,7 +418,8 @@ impl<'p> Watcher<'p> {
             let moves = after.phase != before.phase || after.ledger != before.ledger || after.paused != before.paused;
             hold(moves, Promise::Named, || format!("it stays {} and does not say why", after.phase.name()))?;
         }
-        let past = |since: Option<Timestamp>, deadline| since.is_some_and(|s| snapshot.now.duration_since(s) > deadline);
+        let past =
+            |since: Option<Timestamp>, deadline| since.is_some_and(|s| snapshot.now.duration_since(s) > deadline);
         if matches!((&before.phase, &after.phase), (Phase::Mirroring { .. }, Phase::Mirroring { .. })) {
             let late = past(self.mirroring, self.policy.mirror_deadline) && after.paused.is_none();
             hold(!late, Promise::Named, || "it mirrors past its deadline".to_owned())?;

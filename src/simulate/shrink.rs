@@ -49,4 +49,3 @@ fn simplifications() -> [fn(&mut Setting); 6] {
         |setting| setting.reaction = 10_000,
     ]
 }
-

@@ -68,15 +68,17 @@ impl Witness for Teller<'_> {
     fn pass(&mut self, now: Moment, snapshot: &Snapshot, decision: &Decision, highest: f64) {
         self.troubles(now);
         for reply in &decision.replies {
-            let request = snapshot.commands.iter().find(|command| command.id == reply.id).map(|command| &command.request);
-            self.line(now, format!("{:?} was asked for: {}", request, reply.message));
+            let command = snapshot.commands.iter().find(|command| command.id == reply.id);
+            let request = command.map(|command| format!("{:?}", command.request)).unwrap_or_default();
+            self.line(now, format!("asked for {request}: {}", reply.message));
         }
         let phase = phase(decision);
         let reason = decision.waiting.as_ref().map_or("", |waiting| waiting.reason());
         if self.last.0 != phase {
             self.line(now, phase.clone());
         }
-        let planes = decision.actions.iter().filter(|action| !matches!(action, crate::migration::Action::ApplyObject { .. }));
+        let planes =
+            decision.actions.iter().filter(|action| !matches!(action, crate::migration::Action::ApplyObject { .. }));
         let again = self.last == (phase.clone(), reason);
         for action in planes.filter(|_| !again) {
             self.line(now, format!("  {action}"));

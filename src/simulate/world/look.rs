@@ -72,7 +72,11 @@ impl Sight {
             mirror: Observed::Known(MirrorView { objects, problems: Vec::new() }),
             source: unseen(),
             target: unseen(),
-            planes: world.planes.iter().map(|plane| (plane.name.clone(), Observed::Unknown(REFUSED.to_owned()))).collect(),
+            planes: world
+                .planes
+                .iter()
+                .map(|plane| (plane.name.clone(), Observed::Unknown(REFUSED.to_owned())))
+                .collect(),
             unrepresentable: Vec::new(),
             metrics: sources.keys().map(|name| ((*name).clone(), sample())).collect(),
             share: sample(),
