@@ -11,6 +11,7 @@ mod output;
 mod policy;
 mod progress;
 mod run;
+mod simulate;
 mod status;
 
 use std::path::{Path, PathBuf};
@@ -65,6 +66,8 @@ enum Verb {
     /// Carry out a migration, or go on with one
     #[command(after_help = RUN_EXAMPLES)]
     Run(run::Run),
+    /// Play a policy through thousands of stories in which things go wrong; touches nothing
+    Simulate(simulate::Simulate),
     /// Show where migrations stand
     Status(status::Status),
     /// Stop advancing; what protects keeps running
@@ -148,6 +151,7 @@ async fn perform(cli: Cli) -> anyhow::Result<Exit> {
     match verb {
         Verb::Demo(demo) => demo::demo(&global, demo).await,
         Verb::Run(run) => run::run(&global, run).await,
+        Verb::Simulate(simulate) => simulate::simulate(&global, simulate),
         Verb::Status(status) => status::status(&global, status).await,
         Verb::Pause(to) => command::send(&global, to, Request::Pause).await,
         Verb::Resume(to) => command::send(&global, to, Request::Resume).await,

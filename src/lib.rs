@@ -39,3 +39,4 @@ pub mod migration;
 pub mod observe;
 pub mod plane;
 pub mod policy;
+pub mod simulate;

@@ -26,6 +26,9 @@ const RATE: u32 = 400;
 /// When traffic ends by itself, should the play not end it: longer than any act may take.
 const PLAYTIME: std::time::Duration = std::time::Duration::from_secs(180);
 
+/// Answers after which one that the balancer has passed on has surely reached its user.
+const LAST_ANSWERS: u64 = 10;
+
 /// What is migrated, and how.
 const DEFINITIONS: &str = include_str!("checkout.yaml");
 
@@ -164,8 +167,16 @@ impl Stage {
         Ok(deployment.data.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1))
     }
 
-    /// Waits for so many more answers, and counts those of green.
-    pub(crate) async fn afterwards(&self, requests: u64) -> Afterwards {
+    /// Waits for so many more answers, once those on their way to the `idle` side have arrived, and counts those of green.
+    pub(crate) async fn afterwards(&self, idle: Side, requests: u64) -> Afterwards {
+        while self.balancer.in_flight(idle) > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+        self.answers(LAST_ANSWERS).await;
+        self.answers(requests).await
+    }
+
+    async fn answers(&self, requests: u64) -> Afterwards {
         let green = |report: &crate::embedded::traffic::Report| {
             report.answered.get("green").map(|answered| answered.requests).unwrap_or_default()
         };

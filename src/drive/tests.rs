@@ -108,7 +108,7 @@ async fn ended_before(records: usize, fault: bool) -> bool {
         assert!(matches!(last, Some(Phase::RolledBack { .. })), "record {records}: {last:?}");
         assert_eq!(stage.balancer.weight(), Weight::ZERO, "record {records}");
         assert_eq!(stage.source_replicas().await.unwrap(), 3, "record {records}");
-        assert_eq!(stage.afterwards(20).await.green, 0, "record {records}");
+        assert_eq!(stage.afterwards(Side::Target, 20).await.green, 0, "record {records}");
     } else {
         assert!(matches!(last, Some(Phase::Completed { .. })), "record {records}: {last:?}");
         assert_eq!(stage.balancer.weight(), Weight::FULL, "record {records}");

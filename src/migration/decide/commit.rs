@@ -47,11 +47,14 @@ fn go_to(state: &State, next: CommitStage) -> Step {
 /// Ends the connections to the source; `None` once they have ended, or had the rollback's deadline to end.
 fn drain(state: &State, snapshot: &Snapshot, since: Timestamp) -> Option<Step> {
     let mut actions = Vec::new();
-    let mut waiting = None;
+    let (mut waiting, mut open) = (None, false);
     for (plane, observed) in &snapshot.planes {
         let connections = match observed {
             Observed::Known(view) if view.source.usable == 0 && view.source.in_flight == 0 => continue,
-            Observed::Known(view) => view.source.in_flight,
+            Observed::Known(view) => {
+                open |= view.source.usable > 0;
+                view.source.in_flight
+            }
             Observed::Unknown(_) => continue,
         };
         actions.push(Action::DrainSource { plane: plane.clone() });
@@ -59,7 +62,8 @@ fn drain(state: &State, snapshot: &Snapshot, since: Timestamp) -> Option<Step> {
     }
     let refused = failure(snapshot, |action| matches!(action, Action::DrainSource { .. }));
     let overdue = snapshot.now > later(since, state.assignment.policy.rollback.deadline);
-    if overdue && refused.is_none() {
+    // The deadline cuts connections that linger; it never stands for a drain that did not happen.
+    if overdue && refused.is_none() && !open {
         return None;
     }
     let waiting = waiting?;

@@ -19,10 +19,7 @@ use crate::policy::{Step as PolicyStep, Weight};
 pub(super) fn shift(state: &State, snapshot: &Snapshot, shifting: &Shifting, gates: &Gates) -> Step {
     let state = &settle(state, snapshot);
     let Some(step) = state.assignment.policy.steps.get(shifting.step) else { return next(state, snapshot, shifting) };
-    if let Err(waiting) = no_drift(state, snapshot) {
-        return Step::hold(state, waiting);
-    }
-    let held = match step {
+    let held = no_drift(state, snapshot).and_then(|()| match step {
         PolicyStep::SetWeight(weight) => set_weight(state, snapshot, shifting, *weight, gates),
         PolicyStep::Pause(duration) => {
             let until = duration.map(|duration| later(shifting.since, duration));
@@ -30,8 +27,13 @@ pub(super) fn shift(state: &State, snapshot: &Snapshot, shifting: &Shifting, gat
             if over { Ok(None) } else { Err(WaitingOn::PauseStep { until }) }
         }
         PolicyStep::Approval => shifting.passed.as_ref().map(|_: &Mark| None).ok_or(WaitingOn::Approval),
-    };
+    });
     match held {
+        // What was gathered while a plane was elsewhere says nothing about this step: its window begins anew.
+        Err(waiting @ WaitingOn::Drift { .. }) => {
+            let unsettled = Shifting { settled: None, ..shifting.clone() };
+            Step::hold(&State { phase: Phase::Shifting(unsettled), ..state.clone() }, waiting)
+        }
         Err(waiting) => Step::hold(state, waiting),
         Ok(Some(step)) => step,
         Ok(None) if state.paused.is_some() => Step::hold(state, paused(state)),

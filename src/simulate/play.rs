@@ -1,0 +1,331 @@
+//! One story from its beginning to its end: passes of a controller through a world. PURE.
+//!
+//! A pass goes as in `drive`: look, decide, record, answer, act. What is recorded survives a crash, the rest does not: outcomes,
+//! readings of counters, and what was decided a moment before. A letter that was not answered comes again.
+//!
+//! **Time jumps.** Where nothing can differ from one look to the next (nothing begins or ends, the window holds nothing but
+//! what it held, and no deadline falls), the looks in between are left out, and the next one comes at its interval after the
+//! next change. While a fault shows in the window, every look is taken.
+
+use std::sync::Arc;
+
+use super::case::{Case, CrashPoint, Moment, NEVER, Wish, millis};
+use super::person::{Errand, Person};
+use super::promise::{Broken, Promise, Watcher};
+use super::world::{Readings, Sight, World, stamp};
+use crate::migration::state::{Cause, Phase, State};
+use crate::migration::{Action, Decision, Outcome, Snapshot, WaitingOn};
+use crate::policy::Assignment;
+
+/// A pass follows the one before so soon where that one did something, in milliseconds.
+const BLINK: Moment = 20;
+/// From looking to acting, in milliseconds.
+const DELIBERATION: Moment = 10;
+/// Most passes of one story. One that needs more has found a way to do something for ever, and counts as held.
+const MOST_PASSES: u32 = 3_000;
+/// Fruitless looks at a steady world before it counts as steady for good.
+const FRUITLESS: u32 = 20;
+/// Passes in which a migration must be back at its origin once nothing is wrong any more.
+const WAY_BACK: u32 = 400;
+
+/// How a story ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ending {
+    /// Where the migration was at the end.
+    pub end: End,
+    /// A promise that was not kept, which ended it.
+    pub broken: Option<Broken>,
+    /// How long it took, in milliseconds.
+    pub lasted: Moment,
+    /// Decisions made.
+    pub passes: u32,
+    /// Requests in all.
+    pub requests: f64,
+    /// Requests that failed because one side was worse than normal.
+    pub failed: f64,
+}
+
+/// Where a migration was at the end of its story.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum End {
+    /// The target has the traffic.
+    Completed,
+    /// Back at the origin, because the target was bad.
+    RolledBack,
+    /// Back at the origin, because the target seemed bad and was not.
+    RolledBackFalsely,
+    /// Back at the origin, because a person asked for it.
+    Aborted,
+    /// Back at the origin, because the target was not ready in time.
+    TooLate,
+    /// It waited for something that nobody did.
+    Held,
+}
+
+/// Somebody who watches a story. Every method may stay as it is.
+pub trait Witness {
+    /// A decision was made; `highest` is the weight of the plane that truly has most.
+    fn pass(&mut self, now: Moment, snapshot: &Snapshot, decision: &Decision, highest: f64) {
+        let _ = (now, snapshot, decision, highest);
+    }
+
+    /// Something else happened.
+    fn happened(&mut self, now: Moment, what: &str) {
+        let _ = (now, what);
+    }
+}
+
+/// Nobody watches.
+impl Witness for () {}
+
+/// Plays a case with a way to decide, which is `decide` wherever nothing is to be proved about the watcher itself.
+pub fn play(
+    assignment: &Arc<Assignment>,
+    case: &Case,
+    decide: impl Fn(&State, &Snapshot) -> Decision,
+    witness: &mut impl Witness,
+) -> Ending {
+    let world = World::new(case, assignment);
+    let state = State::new(Arc::clone(assignment), stamp(0));
+    let controller =
+        Controller { decide, disk: state.clone(), state, outcomes: Vec::new(), readings: Readings::default(), up: 0 };
+    let play = Play {
+        sight: Sight::new(assignment, &world),
+        watcher: Watcher::new(assignment, case.setting.demand),
+        person: Person::new(&case.setting),
+        interval: millis(assignment.policy.analysis.interval),
+        window: millis(assignment.policy.analysis.window),
+        fruitless: 0,
+        passes: 0,
+        world,
+        controller,
+        witness,
+    };
+    play.run()
+}
+
+/// The process that drives the migration, and what it has on disk.
+struct Controller<D> {
+    decide: D,
+    state: State,
+    disk: State,
+    outcomes: Vec<Outcome>,
+    readings: Readings,
+    /// When somebody is in charge again.
+    up: Moment,
+}
+
+struct Play<'c, 'w, D, W> {
+    world: World<'c>,
+    controller: Controller<D>,
+    sight: Sight,
+    watcher: Watcher<'c>,
+    person: Person,
+    witness: &'w mut W,
+    interval: Moment,
+    window: Moment,
+    fruitless: u32,
+    passes: u32,
+}
+
+impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
+    fn run(mut self) -> Ending {
+        let mut next = 0;
+        while next < NEVER && self.passes < MOST_PASSES && !self.controller.disk.phase.is_terminal() {
+            match self.step(next) {
+                Ok(then) => next = then,
+                Err(broken) => return self.ending(Some(broken)),
+            }
+        }
+        let ending = self.ending(None);
+        let broken = self.last_act().err();
+        Ending { broken, ..ending }
+    }
+
+    /// Time passes until `at`, and then a pass is made.
+    fn step(&mut self, at: Moment) -> Result<Moment, Broken> {
+        self.world.advance(at);
+        if let Some(errand) = self.person.act(&mut self.world) {
+            self.witness.happened(
+                self.world.now,
+                match errand {
+                    Errand::Say(_) => "the person it waits for answers",
+                    Errand::Mend => "somebody puts the planes back",
+                },
+            );
+        }
+        if self.world.now < self.controller.up { Ok(self.controller.up) } else { self.pass() }
+    }
+
+    /// Whatever became of it: once nothing is wrong any more it gets to an end, and stays there.
+    fn last_act(&mut self) -> Result<(), Broken> {
+        self.world.heal();
+        let passes = self.passes;
+        let committed = matches!(self.controller.disk.phase, Phase::Committing { .. });
+        if !committed && !self.controller.disk.phase.is_terminal() {
+            self.world.ask(Wish::Abort);
+        }
+        let mut next = self.world.now.max(self.controller.up);
+        while !self.controller.disk.phase.is_terminal() {
+            let late = self.passes > passes + WAY_BACK || next >= NEVER;
+            if late {
+                let account = format!("with nothing wrong any more it stays {}", self.controller.disk.phase.name());
+                return Err(Broken { promise: Promise::WayBack, account });
+            }
+            next = self.step(next)?;
+        }
+        self.watcher.judge_end(&self.controller.disk, &self.world.planes)
+    }
+
+    fn ending(&self, broken: Option<Broken>) -> Ending {
+        let truth = &self.world.truth;
+        let end = match &self.controller.disk.phase {
+            Phase::Completed { .. } => End::Completed,
+            Phase::RolledBack { cause, .. } => match cause {
+                Cause::Requested { .. } => End::Aborted,
+                Cause::MirrorDeadline { .. } => End::TooLate,
+                Cause::MetricFailed { .. } | Cause::TargetLost { .. } if truth.bad.is_some() => End::RolledBack,
+                Cause::MetricFailed { .. } | Cause::TargetLost { .. } => End::RolledBackFalsely,
+            },
+            _ => End::Held,
+        };
+        let (lasted, passes) = (self.world.now, self.passes);
+        Ending { end, broken, lasted, passes, requests: truth.requests, failed: truth.failed }
+    }
+
+    /// One pass; when the next one is due.
+    fn pass(&mut self) -> Result<Moment, Broken> {
+        self.passes += 1;
+        let now = self.world.now;
+        self.sight.look(&self.world, &mut self.controller.readings);
+        std::mem::swap(&mut self.sight.snapshot.outcomes, &mut self.controller.outcomes);
+        self.controller.outcomes.clear();
+        let (before, snapshot) = (&self.controller.state, &self.sight.snapshot);
+        let decision = (self.controller.decide)(before, snapshot);
+        let highest = self.world.planes.iter().map(super::world::Plane::share).fold(0.0, f64::max);
+        self.witness.pass(now, snapshot, &decision, highest);
+        self.watcher.judge(before, snapshot, &decision)?;
+
+        let changed = differs(before, &decision.state);
+        if self.crashes(|point| point == CrashPoint::BeforeRecord && changed) {
+            return Ok(self.crash());
+        }
+        if self.world.disk_is_full() && (changed || !decision.replies.is_empty() || !decision.actions.is_empty()) {
+            self.witness.happened(now, "nothing is done, because it cannot be recorded");
+            return Ok(now + self.interval);
+        }
+        self.watcher.recorded(&self.controller.state, &self.sight.snapshot, &decision);
+        let Decision { state, actions, waiting, replies, .. } = decision;
+        self.person.see(waiting.as_ref(), now);
+        self.controller.disk = state;
+        if self.crashes(|point| point == CrashPoint::AfterRecord && (changed || !replies.is_empty())) {
+            return Ok(self.crash());
+        }
+        self.controller.state.clone_from(&self.controller.disk);
+        self.world.letters.retain(|letter| !replies.iter().any(|reply| reply.id == letter.id));
+        if self.crashes(|point| point == CrashPoint::AfterAnswers && !(replies.is_empty() && actions.is_empty())) {
+            return Ok(self.crash());
+        }
+        if let Some(crashed) = self.act(&actions) {
+            return Ok(crashed);
+        }
+        let failed = self.controller.outcomes.iter().any(|outcome| outcome.error.is_some());
+        let moved = (changed || !actions.is_empty()) && !failed;
+        self.fruitless = if changed { 0 } else { self.fruitless + 1 };
+        Ok(if moved { self.world.now + BLINK } else { self.rest(waiting.as_ref()) })
+    }
+
+    /// Carries actions out; when the controller is killed meanwhile, the time at which somebody is in charge again.
+    fn act(&mut self, actions: &[Action]) -> Option<Moment> {
+        if actions.is_empty() {
+            return None;
+        }
+        self.world.advance(self.world.now + DELIBERATION);
+        for (count, action) in actions.iter().enumerate() {
+            if self.crashes(|point| point == CrashPoint::AfterActions(count)) {
+                return Some(self.crash());
+            }
+            let error = self.world.carry_out(action).err().map(str::to_owned);
+            let stops = error.is_some() && !may_overlap(action);
+            self.controller.outcomes.push(Outcome { action: action.clone(), error });
+            if stops {
+                break;
+            }
+        }
+        let late = |point| matches!(point, CrashPoint::AfterActions(count) if count >= actions.len());
+        self.crashes(late).then(|| self.crash())
+    }
+
+    fn crashes(&self, here: impl Fn(CrashPoint) -> bool) -> bool {
+        self.world.crash.is_some_and(|(point, _)| here(point))
+    }
+
+    /// The controller is gone; another one begins with what is on disk.
+    fn crash(&mut self) -> Moment {
+        let down = self.world.crash.take().map_or(0, |(_, down)| down);
+        self.witness.happened(self.world.now, "the controller is killed");
+        self.controller.state.clone_from(&self.controller.disk);
+        self.controller.outcomes.clear();
+        self.controller.readings = Readings::default();
+        self.controller.up = self.world.now + down;
+        self.world.truth.changed = self.controller.up;
+        self.controller.up
+    }
+
+    /// When the next look is due that can see anything new.
+    fn rest(&self, waiting: Option<&WaitingOn>) -> Moment {
+        let now = self.world.now;
+        let due = now + self.interval;
+        let Some(waiting) = waiting else { return due };
+        let steady = now >= self.world.truth.changed + self.window;
+        let clean = self.world.truth.bad.is_none_or(|bad| bad + self.window < now);
+        let until = |until: &jiff::Timestamp| until.as_millisecond();
+        let limit = match waiting {
+            WaitingOn::Window { until: at } | WaitingOn::Soak { until: at } if clean || steady => until(at),
+            WaitingOn::PauseStep { until: Some(at) } if clean || steady => until(at),
+            WaitingOn::Window { .. } | WaitingOn::Soak { .. } | WaitingOn::PauseStep { .. } if !steady => return due,
+            WaitingOn::MetricNoData { .. }
+            | WaitingOn::MetricError { .. }
+            | WaitingOn::MetricFailing { .. }
+            | WaitingOn::Share { .. }
+                if !steady || self.fruitless < FRUITLESS =>
+            {
+                return due;
+            }
+            _ if clean || steady => self.deadline(),
+            _ => return due,
+        };
+        let change = limit.min(self.world.next_change()).min(self.person.next());
+        if change >= NEVER {
+            return NEVER;
+        }
+        let looks = (change - now + self.interval - 1) / self.interval;
+        now + looks.max(1) * self.interval
+    }
+
+    /// When the clock itself ends the phase, where it has not done so yet.
+    fn deadline(&self) -> Moment {
+        let policy = &self.controller.state.assignment.policy;
+        let (since, deadline) = match &self.controller.state.phase {
+            Phase::Mirroring { since, .. } => (*since, policy.mirror_deadline),
+            Phase::RollingBack { since, .. } => (*since, policy.rollback.deadline),
+            Phase::Committing { by, .. } => (by.at, policy.rollback.deadline),
+            _ => return NEVER,
+        };
+        let at = since.as_millisecond().saturating_add(millis(deadline)) + 1;
+        if at > self.world.now { at } else { NEVER }
+    }
+}
+
+fn differs(before: &State, after: &State) -> bool {
+    before.phase != after.phase || before.ledger != after.ledger || before.paused != after.paused
+}
+
+/// As the executor has it: planes do not wait for one another, objects do.
+fn may_overlap(action: &Action) -> bool {
+    match action {
+        Action::SetWeight { .. } | Action::RestorePlane { .. } | Action::DrainSource { .. } => true,
+        Action::ApplyObject { .. } | Action::ScaleSource { .. } | Action::Release { .. } => false,
+    }
+}

@@ -1,0 +1,51 @@
+//! What numbers say to somebody without statistics. PURE.
+
+use crate::migration::snapshot::{MetricSample, SidePair, SideSample};
+use crate::policy::{MetricSpec, ShareSpec, Weight};
+
+/// Bad requests that are no accident, whatever the fraction.
+const MANY: f64 = 30.0;
+/// How far above its limit a fraction has to be that everybody calls bad.
+const CLEARLY: f64 = 3.0;
+
+fn fraction(sample: &SideSample) -> Option<(f64, f64)> {
+    match sample {
+        SideSample::Counts { bad, total } if *total > 0.0 => Some((bad / total, *total)),
+        _ => None,
+    }
+}
+
+fn limit(spec: &MetricSpec, sample: &MetricSample) -> f64 {
+    let source = spec.baseline.and_then(|_| fraction(&sample.source)).map_or(0.0, |(source, _)| source);
+    spec.max.max(source)
+}
+
+/// Enough requests, and no more bad ones among them than are accepted.
+pub(super) fn within_limits(spec: &MetricSpec, sample: &MetricSample) -> bool {
+    let enough = |(_, total): &(f64, f64)| *total >= spec.min_samples as f64;
+    fraction(&sample.target).filter(enough).is_some_and(|(bad, _)| bad <= limit(spec, sample))
+}
+
+/// More bad requests than are accepted: the least a rollback needs.
+pub(super) fn worth_going_back(spec: &MetricSpec, sample: &MetricSample) -> bool {
+    fraction(&sample.target).is_some_and(|(bad, _)| bad > limit(spec, sample))
+}
+
+/// So bad that no statistics are needed.
+pub(super) fn clearly_bad(spec: &MetricSpec, sample: &MetricSample) -> bool {
+    let limit = limit(spec, sample);
+    fraction(&sample.target).is_some_and(|(bad, total)| bad * total >= MANY && bad > CLEARLY * limit && limit < 0.2)
+}
+
+/// Whether the share of the requests is the weight, give or take the tolerance and four standard deviations.
+pub(super) fn share_agrees(spec: &ShareSpec, weight: Weight, sample: &SidePair<SideSample>) -> bool {
+    let total = |sample: &SideSample| match sample {
+        SideSample::Counts { total, .. } => Some(*total),
+        SideSample::NoData(_) => Some(0.0),
+        SideSample::Error(_) => None,
+    };
+    let (Some(source), Some(target)) = (total(&sample.source), total(&sample.target)) else { return false };
+    let (all, wanted) = (source + target, weight.fraction());
+    let chance = 4.0 * (wanted * (1.0 - wanted) / all).sqrt();
+    all >= spec.min_samples as f64 && all > 0.0 && (target / all - wanted).abs() <= spec.tolerance.fraction() + chance
+}
