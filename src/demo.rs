@@ -5,7 +5,7 @@
 //! 100 %, commit. Nothing is claimed that was not read back: an observation that does not hold ends the play with an
 //! error.
 
-mod stage;
+pub(crate) mod stage;
 
 use std::time::Duration;
 

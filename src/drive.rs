@@ -105,6 +105,13 @@ impl Seat {
         &self.state.assignment
     }
 
+    /// Lets only so many more records be written.
+    #[cfg(test)]
+    fn leave_room_for(mut self, records: usize) -> Self {
+        self.store.leave_room_for(records);
+        self
+    }
+
     /// Drives it in the world its assignment speaks of.
     pub fn drive(self, world: World) -> Result<Driver, StartError> {
         let Self { store, clock, state, taken_up: _ } = self;
@@ -244,3 +251,6 @@ impl Driver {
         self.clock
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,6 +121,9 @@ pub struct Journal {
     file: File,
     length: u64,
     sum: String,
+    /// Records that may still be written, for tests of what happens when the disk is full or the process ends there.
+    #[cfg(test)]
+    pub(super) room: Option<usize>,
 }
 
 impl Journal {
@@ -134,7 +137,15 @@ impl Journal {
         let (records, length, sum) = parse(path, &bytes)?;
         file.set_len(length).map_err(io("mend"))?;
         file.seek(SeekFrom::Start(length)).map_err(io("read"))?;
-        Ok((Self { path: path.to_owned(), file, length, sum }, records))
+        let journal = Self {
+            path: path.to_owned(),
+            file,
+            length,
+            sum,
+            #[cfg(test)]
+            room: None,
+        };
+        Ok((journal, records))
     }
 
     /// Appends a record and returns once it is on disk. Where that fails, the file is as it was.
@@ -144,6 +155,10 @@ impl Journal {
     }
 
     fn write(&mut self, record: &Record) -> io::Result<()> {
+        #[cfg(test)]
+        if let Some(room) = &mut self.room {
+            *room = room.checked_sub(1).ok_or(io::ErrorKind::StorageFull)?;
+        }
         let json = serde_json::to_string(record)?;
         let sum = checksum(&self.sum, &json);
         let line = format!("{json}\t{sum}\n");

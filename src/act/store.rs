@@ -172,6 +172,12 @@ impl Store {
         self.append(&Record::Outcome { at, action, error })
     }
 
+    /// Lets only so many more records be written.
+    #[cfg(test)]
+    pub(crate) fn leave_room_for(&mut self, records: usize) {
+        self.journal.room = Some(records);
+    }
+
     /// Records a state together with the answers to the commands that led to it, and delivers them.
     pub fn decide(&mut self, at: Timestamp, state: &State, answered: Vec<Answered>) -> Result<(), StoreError> {
         let replies: Vec<Reply> = answered.iter().map(|answered| answered.reply.clone()).collect();
