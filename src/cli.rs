@@ -51,10 +51,10 @@ struct Cli {
 
 #[derive(Debug, Args)]
 struct Global {
-    /// Directory in which migrations keep their journals [default: $XDG_STATE_HOME/crossfade]
-    #[arg(long, global = true, env = "CROSSFADE_STATE_DIR", value_name = "DIR")]
+    /// Where migrations keep their journals [default: $CROSSFADE_STATE_DIR, then $XDG_STATE_HOME/crossfade]
+    #[arg(long, global = true, env = "CROSSFADE_STATE_DIR", hide_env = true, value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// How to answer
+    /// How to answer; json is one object a line where there are several over time
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     output: Format,
 }

@@ -11,14 +11,15 @@ use clap::ValueEnum;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
+// Plain comments: with documentation on its values every help text would grow by ten lines.
 /// How to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// For people
+    // For people.
     Text,
-    /// For scripts; one object a line where there are several over time
+    // For scripts; one object a line where there are several over time.
     Json,
-    /// For scripts
+    // For scripts.
     Yaml,
 }
 

@@ -69,7 +69,8 @@ fn news(last: Option<&Report>, report: &Report) -> Vec<String> {
     let mut news = Vec::new();
     if last.is_none_or(|last| headline(last) != headline(report)) {
         if report.share.is_some() && report.cause.is_none() && last.is_some_and(|last| last.step.is_some()) {
-            news.push(format!("{:9}   passed: {}", "", evidence(report)));
+            let mark = std::iter::once("passed").chain(std::iter::repeat(""));
+            news.extend(evidence(report).zip(mark).map(|(number, mark)| format!("{:4}{mark:6}   {number}", "")));
         }
         news.push(format!("{time}  {}", headline(report)));
     }
@@ -92,10 +93,10 @@ fn worded(report: &Report, waiting: &WaitingOn) -> String {
 
 /// The numbers on which a step was passed. They are in the first report that no longer shows it: its gates were asked about
 /// the step it left.
-fn evidence(report: &Report) -> String {
+fn evidence(report: &Report) -> impl Iterator<Item = String> {
     let metrics = report.metrics.iter().map(|metric| format!("{}: {}", metric.name, metric.finding.account));
     let share = report.share.iter().map(|finding| format!("share: {}", finding.account));
-    share.chain(metrics).collect::<Vec<_>>().join(" | ")
+    share.chain(metrics)
 }
 
 /// The phase, and the step within it.
@@ -177,7 +178,7 @@ mod tests {
         for next in [Some((2, 10_000)), None] {
             let passed = report(next, share("pass", "25.2% of 110 requests"));
             let news = news(Some(&held), &passed);
-            assert!(news[0].contains("passed: share: 25.2% of 110 requests"), "{news:?}");
+            assert!(news[0].ends_with("passed   share: 25.2% of 110 requests"), "{news:?}");
         }
     }
 
