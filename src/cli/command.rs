@@ -42,7 +42,7 @@ pub(super) async fn send(global: &Global, to: Simple, request: Request) -> anyho
     let directory = match status::find(&global.state_root(), to.migration.as_deref()) {
         Ok(directory) => directory,
         Err(message) => {
-            eprintln!("crossfade: {message}");
+            output::refuse(global.output, &message);
             return Ok(Exit::BadInput);
         }
     };
@@ -52,7 +52,7 @@ pub(super) async fn send(global: &Global, to: Simple, request: Request) -> anyho
             Some(report) => format!("it has ended: {}", report.phase),
             None => "nobody drives it now; start `crossfade run` and ask again".to_owned(),
         };
-        eprintln!("{}: {message}", directory.name());
+        output::refuse(global.output, &format!("{}: {message}", directory.name()));
         return Ok(Exit::NeedsHuman);
     }
     let command = Command { id: unique(), at: Clock::start().now(), by: input::user(), request };
@@ -69,8 +69,10 @@ pub(super) async fn send(global: &Global, to: Simple, request: Request) -> anyho
         })?,
     };
     match global.output {
-        Format::Text if reply.accepted => println!("{}: {}", directory.name(), reply.message),
-        Format::Text => eprintln!("{}: {}", directory.name(), reply.message),
+        Format::Text if reply.accepted => {
+            output::unread(output::line(format!("{}: {}", directory.name(), reply.message)))?
+        }
+        Format::Text => output::aside(format!("{}: {}", directory.name(), reply.message)),
         format => output::machine(format, &Answer { migration: directory.name(), reply: &reply })?,
     }
     Ok(if reply.accepted { Exit::Done } else { Exit::NeedsHuman })

@@ -8,7 +8,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::progress::Progress;
-use super::{Exit, Global, input};
+use super::{Exit, Global, input, output};
 use crate::act::store::{Directory, StoreError};
 use crate::cluster::{ClusterError, Link};
 use crate::drive::{Driver, Seat, StartError, TakenUp, World};
@@ -38,7 +38,7 @@ pub(super) async fn run(global: &Global, run: Run) -> anyhow::Result<Exit> {
     let assignment = match assignment(&definitions, run.migration.as_deref()) {
         Ok(assignment) => assignment,
         Err(message) => {
-            eprintln!("crossfade: {message}");
+            output::refuse(global.output, &message);
             return Ok(Exit::BadInput);
         }
     };
@@ -46,7 +46,7 @@ pub(super) async fn run(global: &Global, run: Run) -> anyhow::Result<Exit> {
     let seat = match Seat::take(assignment, &directory) {
         Ok(seat) => seat,
         Err(error @ StoreError::Busy { .. }) => {
-            eprintln!("crossfade: {error}; `crossfade status` shows what it does");
+            output::refuse(global.output, &format!("{error}; `crossfade status` shows what it does"));
             return Ok(Exit::NeedsHuman);
         }
         Err(error) => return Err(error).context("the migration cannot be taken up"),
@@ -68,14 +68,14 @@ pub(super) async fn run(global: &Global, run: Run) -> anyhow::Result<Exit> {
     let world = match world(seat.assignment(), run.kubeconfig.as_deref()).await {
         Ok(world) => world,
         Err(error) => {
-            eprintln!("crossfade: {}", chain(&error));
+            output::refuse(global.output, &chain(&error));
             return Ok(Exit::BadInput);
         }
     };
     match seat.drive(world) {
         Ok(driver) => drive(driver, progress).await,
         Err(error @ StartError::NoPlane(_)) => {
-            eprintln!("crossfade: {error}: `embedded` is for the demo, name a HAProxy");
+            output::refuse(global.output, &format!("{error}: `embedded` is for the demo, name a HAProxy"));
             Ok(Exit::BadInput)
         }
         Err(error) => Err(error).context("the migration cannot be taken up"),
