@@ -27,9 +27,15 @@ pub(super) fn commit(state: &State, snapshot: &Snapshot, origin: &Arc<Origin>, b
     match stage {
         CommitStage::Draining if !shrinks => go_to(CommitStage::Releasing),
         CommitStage::Draining => drain(state, snapshot, by).unwrap_or_else(|| go_to(CommitStage::Scaling)),
+        // A plane that was restarted has forgotten that it was drained.
+        CommitStage::Scaling if leads_to_source(snapshot) => go_to(CommitStage::Draining),
         CommitStage::Scaling => scale(state, snapshot, origin).unwrap_or_else(|| go_to(CommitStage::Releasing)),
         CommitStage::Releasing => release(state, snapshot),
     }
+}
+
+fn leads_to_source(snapshot: &Snapshot) -> bool {
+    snapshot.planes.values().filter_map(Observed::known).any(|view| view.source.usable > 0)
 }
 
 /// Ends the connections to the source; `None` once they have ended or the rollback deadline cuts them.
