@@ -3,7 +3,8 @@
 //! It splits HTTP/1.1 requests between source and target by the target's weight (`pick`, exact at every
 //! prefix), then rotates over the backends of the side that are up (`members`, `health`), and loses no
 //! request that can be saved (`forward`). It refuses to guess: a weight changes only for someone who
-//! knows the present one, and a request that neither side can serve gets a 503 that says why.
+//! knows the present one, and a request that neither side can serve gets a 503 that says why. It opens no
+//! tunnels and relays no upgrades.
 //!
 //! Zero: at weight 0 % the split sends the target nothing, but the target still helps out when the
 //! source has no backend that is up. [`Balancer::drain`] closes a side to that as well.
@@ -36,7 +37,7 @@ pub use health::HealthCheck;
 pub use pick::{Side, Split};
 
 use backend::Backend;
-use members::Members;
+use members::{InFlight, Members};
 
 /// How a balancer works.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,8 +234,8 @@ impl Shared {
     }
 
     /// A backend of the chosen side, or of the other one where the chosen side has none that is up.
-    fn route(&self, chosen: Side) -> Option<(Side, Arc<Backend>)> {
-        let on = |side: Side| self.members(side).next().map(|backend| (side, backend));
+    fn route(&self, chosen: Side) -> Option<(Side, InFlight, Arc<Backend>)> {
+        let on = |side: Side| self.members(side).next().map(|(in_flight, backend)| (side, in_flight, backend));
         on(chosen).or_else(|| on(chosen.other()))
     }
 }

@@ -4,6 +4,7 @@
 //! codes are part of the interface, see [`Exit`].
 
 mod command;
+mod completions;
 mod demo;
 mod input;
 mod output;
@@ -13,10 +14,10 @@ mod run;
 mod simulate;
 mod status;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::output::Format;
 
@@ -50,10 +51,10 @@ struct Cli {
 
 #[derive(Debug, Args)]
 struct Global {
-    /// Directory in which migrations keep their journals [default: $XDG_STATE_HOME/crossfade]
-    #[arg(long, global = true, env = "CROSSFADE_STATE_DIR", value_name = "DIR")]
+    /// Where migrations keep their journals [default: $CROSSFADE_STATE_DIR, then $XDG_STATE_HOME/crossfade]
+    #[arg(long, global = true, env = "CROSSFADE_STATE_DIR", hide_env = true, value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// How to answer
+    /// How to answer; json is one object a line where there are several over time
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     output: Format,
 }
@@ -63,6 +64,7 @@ enum Verb {
     /// Watch a whole migration on this machine, with an injected failure; needs nothing else
     Demo(demo::Demo),
     /// Carry out a migration, or go on with one
+    #[command(after_help = RUN_EXAMPLES)]
     Run(run::Run),
     /// Play a policy through thousands of stories in which things go wrong; touches nothing
     Simulate(simulate::Simulate),
@@ -75,35 +77,72 @@ enum Verb {
     /// Let an approval step pass
     Approve(command::Simple),
     /// Go back to the origin
+    #[command(after_help = ABORT_EXAMPLES)]
     Abort(command::Abort),
     /// Let the source go: the point of no return
     Commit(command::Simple),
-    /// Check policies
+    /// Check Migrations and ShiftPolicies without contacting anybody
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// Write completions for a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions(completions::Completions),
 }
+
+const RUN_EXAMPLES: &str = "Examples:
+  crossfade run -f checkout.yaml
+  crossfade run -f migrations.yaml -f policies.yaml --migration checkout
+  crossfade run -f checkout.yaml -o json | jq .phase
+
+Interrupted, it leaves traffic where it is; the same command goes on from
+there. From another terminal: status, pause, resume, approve, abort, commit.";
+
+const ABORT_EXAMPLES: &str = "Examples:
+  crossfade abort
+  crossfade abort shop.checkout --why \"payments are slow\"
+
+Accepted at any time before commit. Whoever drives the migration brings every
+plane back to its origin and reads it back.";
+
+const COMPLETIONS_EXAMPLES: &str = "Examples:
+  crossfade completions bash > /etc/bash_completion.d/crossfade
+  crossfade completions zsh > ~/.zfunc/_crossfade
+  crossfade completions fish > ~/.config/fish/completions/crossfade.fish";
 
 /// Does what the arguments of this process say.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().bin_name(invoked_as()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let format = cli.global.output;
     output::start_tracing();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("crossfade: cannot start: {error}");
+            output::refuse(format, &format!("cannot start: {error}"));
             return ExitCode::from(Exit::Failed as u8);
         }
     };
     let exit = match runtime.block_on(perform(cli)) {
         Ok(exit) => exit,
+        // What was asked for has been shown for as long as somebody looked.
+        Err(error) if error.is::<output::Closed>() => Exit::Done,
         Err(error) => {
-            eprintln!("crossfade: {error:#}");
+            output::refuse(format, &format!("{error:#}"));
             Exit::Failed
         }
     };
     // A look that is still under way at the end is of no use to anybody.
     runtime.shutdown_background();
     ExitCode::from(exit as u8)
+}
+
+/// What people type: `kubectl` finds the verb `crossfade` in a program called `kubectl-crossfade`.
+fn invoked_as() -> &'static str {
+    let program = std::env::args_os().next().unwrap_or_default();
+    match Path::new(&program).file_stem() {
+        Some(name) if name == "kubectl-crossfade" => "kubectl crossfade",
+        _ => "crossfade",
+    }
 }
 
 async fn perform(cli: Cli) -> anyhow::Result<Exit> {
@@ -120,6 +159,7 @@ async fn perform(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Abort(abort) => command::send(&global, abort.to, Request::Abort { why: abort.why }).await,
         Verb::Commit(to) => command::send(&global, to, Request::Commit).await,
         Verb::Policy(policy) => policy::policy(&global, policy),
+        Verb::Completions(completions) => completions::completions(completions),
     }
 }
 

@@ -34,6 +34,7 @@ mod link;
 mod manifest;
 mod mirror;
 pub mod object;
+mod ownership;
 mod plan;
 mod reference;
 mod rehearse;

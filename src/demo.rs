@@ -5,7 +5,7 @@
 //! 100 %, commit. Nothing is claimed that was not read back: an observation that does not hold ends the play with an
 //! error.
 
-mod stage;
+pub(crate) mod stage;
 
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use serde::Serialize;
 use self::stage::Stage;
 pub use self::stage::StageError;
 use crate::act::store::StoreError;
+use crate::balancer::Side;
 use crate::drive::{Driver, StartError};
 use crate::embedded::Fault;
 use crate::embedded::traffic;
@@ -173,7 +174,7 @@ async fn failing_act(stage: &Stage, audience: &mut impl FnMut(Scene<'_>)) -> Res
     let (requests, failed) = since(&before, &stage.traffic.report());
     observed("users saw the failure", failed > 0, failed)?;
     let milliseconds = restored.duration_since(first_failure.await).as_millis();
-    let afterwards = stage.afterwards(AFTERWARDS).await;
+    let afterwards = stage.afterwards(Side::Target, AFTERWARDS).await;
     observed("green is given nothing after the rollback", afterwards.green == 0, afterwards)?;
     let act = FaultAct {
         weight: failing.unwrap_or_default(),
@@ -215,7 +216,7 @@ async fn repaired_act(stage: &Stage, audience: &mut impl FnMut(Scene<'_>)) -> Re
     observed("the balancer is at 100%", weight == Weight::FULL, weight)?;
     let source_replicas = stage.source_replicas().await?;
     observed("blue was scaled to zero after commit", source_replicas == 0, source_replicas)?;
-    let afterwards = stage.afterwards(AFTERWARDS).await;
+    let afterwards = stage.afterwards(Side::Source, AFTERWARDS).await;
     observed("green is given everything", afterwards.green == afterwards.requests, afterwards)?;
     let (requests, failed) = since(&before, &stage.traffic.report());
     observed("no request failed from 0 to 100% and through commit", failed == 0, failed)?;

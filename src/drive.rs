@@ -1,7 +1,7 @@
 //! One migration, pass after pass: observe, decide, record, act.
 //!
 //! The state is on disk before any action that follows from it, and every intent before its action. Where it cannot be
-//! recorded, nothing is done: what a crash would forget must not happen.
+//! recorded, nothing is done: what a crash would forget must not happen. The one exception is the way back.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use std::time::Duration;
 use futures::future::join_all;
 use jiff::Timestamp;
 
-use crate::act::executor::{Planes, Reach, may_overlap};
-use crate::act::journal::Record;
+use crate::act::executor::{ActError, Planes, Reach, may_overlap};
+use crate::act::journal::{Answered, Record};
 use crate::act::store::{Directory, Store, StoreError};
 use crate::analysis::prometheus::{Prometheus, PrometheusError};
 use crate::cluster::{Desired, Link, ObjectRef};
 use crate::migration::snapshot::chain;
-use crate::migration::{Action, Decision, Outcome, Phase, Report, State, decide};
+use crate::migration::{Action, Command, Decision, Outcome, Phase, Report, State, decide};
 use crate::observe::clock::Clock;
 use crate::observe::{Look, Observer, Scene};
 use crate::policy::{Assignment, Name};
@@ -50,7 +50,7 @@ pub struct World {
 /// How a migration was taken up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TakenUp {
-    /// For the first time, or anew after an attempt that was rolled back.
+    /// For the first time, anew after an attempt that was rolled back, or after one that had not written anything.
     Fresh,
     /// Where a former process left it.
     Resumed {
@@ -59,6 +59,71 @@ pub enum TakenUp {
     },
     /// It was completed before; nothing is left to do.
     Completed,
+}
+
+/// A migration that this process has taken up and does not drive yet.
+pub struct Seat {
+    store: Store,
+    clock: Clock,
+    state: State,
+    taken_up: TakenUp,
+}
+
+impl Seat {
+    /// Takes a migration up where it was left, or begins it.
+    pub fn take(assignment: Assignment, directory: &Directory) -> Result<Self, StoreError> {
+        let clock = Clock::start();
+        let now = clock.now();
+        let (mut store, left) = Store::open(directory, now)?;
+        let (state, taken_up) = match left {
+            Some(state) if matches!(state.phase, Phase::Completed { .. }) => (state, TakenUp::Completed),
+            // Nothing was written before the origin was recorded: what is in the files now counts.
+            Some(state) if !state.phase.is_terminal() && !matches!(state.phase, Phase::Preparing { .. }) => {
+                let files_differ = *state.assignment != assignment;
+                (state, TakenUp::Resumed { files_differ })
+            }
+            left => {
+                store.empty_letter_box()?;
+                if left.is_some_and(|state| state.phase.is_terminal()) {
+                    store.start_anew(now)?;
+                }
+                let state = State::new(assignment, now);
+                store.decide(now, &state, Vec::new())?;
+                (state, TakenUp::Fresh)
+            }
+        };
+        Ok(Self { store, clock, state, taken_up })
+    }
+
+    /// How it was taken up.
+    pub fn taken_up(&self) -> TakenUp {
+        self.taken_up
+    }
+
+    /// What it is about: as it was started, whatever the files say by now.
+    pub fn assignment(&self) -> &Assignment {
+        &self.state.assignment
+    }
+
+    /// Lets only so many more records be written.
+    #[cfg(test)]
+    fn leave_room_for(mut self, records: usize) -> Self {
+        self.store.leave_room_for(records);
+        self
+    }
+
+    /// Drives it in the world its assignment speaks of.
+    pub fn drive(self, world: World) -> Result<Driver, StartError> {
+        let Self { store, clock, state, taken_up: _ } = self;
+        for plane in &state.assignment.migration.planes {
+            if !world.planes.contains_key(&plane.name) {
+                return Err(StartError::NoPlane(plane.name.clone()));
+            }
+        }
+        let prometheus = state.assignment.policy.analysis.prometheus.as_ref().map(Prometheus::new).transpose()?;
+        let observer = Observer::new(prometheus);
+        Ok(Driver { world, observer, store, clock, state, outcomes: Vec::new() })
+    }
 }
 
 /// Drives one migration.
@@ -77,38 +142,11 @@ pub struct Pass {
     pub report: Report,
     /// Whether the next pass should follow at once.
     pub moved: bool,
+    /// Why something could not be recorded or published, where that did not stop the pass.
+    pub unrecorded: Option<StoreError>,
 }
 
 impl Driver {
-    /// Takes a migration up where it was left, or begins it.
-    pub fn take_up(assignment: Assignment, world: World, directory: &Directory) -> Result<(Self, TakenUp), StartError> {
-        for plane in &assignment.migration.planes {
-            if !world.planes.contains_key(&plane.name) {
-                return Err(StartError::NoPlane(plane.name.clone()));
-            }
-        }
-        let clock = Clock::start();
-        let (mut store, left) = Store::open(directory, clock.now())?;
-        let (state, taken_up) = match left {
-            Some(state) if matches!(state.phase, Phase::Completed { .. }) => (state, TakenUp::Completed),
-            Some(state) if !state.phase.is_terminal() => {
-                let files_differ = *state.assignment != assignment;
-                (state, TakenUp::Resumed { files_differ })
-            }
-            ended => {
-                if ended.is_some() {
-                    store.start_anew(clock.now())?;
-                }
-                let state = State::new(assignment, clock.now());
-                store.append(&Record::State { at: clock.now(), state: Box::new(state.clone()) })?;
-                (state, TakenUp::Fresh)
-            }
-        };
-        let prometheus = state.assignment.policy.analysis.prometheus.as_ref().map(Prometheus::new).transpose()?;
-        let observer = Observer::new(prometheus);
-        Ok((Self { world, observer, store, clock, state, outcomes: Vec::new() }, taken_up))
-    }
-
     /// Where the migration stands.
     pub fn state(&self) -> &State {
         &self.state
@@ -123,38 +161,42 @@ impl Driver {
         let Look { snapshot, desired } = self.observer.look(scene, &self.state, now, commands, outcomes).await;
         let decision = decide(&self.state, &snapshot);
         let report = Report::new(&snapshot, &decision);
-        let changed = self.record(&snapshot.commands, &decision)?;
+        let recorded = self.record(&snapshot.commands, &decision);
+        let mut unrecorded = match recorded {
+            // The way back does not wait for the disk: the origin is on it already, and restoring it twice does no harm.
+            Err(error) if matches!(decision.state.phase, Phase::RollingBack { .. }) => Some(error),
+            recorded => recorded.map(|()| None)?,
+        };
+        let changed = self.state != decision.state;
+        self.state = decision.state;
         self.outcomes = self.act(&decision.actions, &desired).await;
-        self.store.publish(&report)?;
+        unrecorded = unrecorded.or(self.store.publish(&report).err());
         let failed = self.outcomes.iter().any(|outcome| outcome.error.is_some());
-        let moved = (changed || !decision.actions.is_empty()) && !failed;
-        Ok(Pass { report, moved })
+        let moved = (changed || !decision.actions.is_empty()) && !failed && unrecorded.is_none();
+        Ok(Pass { report, moved, unrecorded })
     }
 
-    /// Puts on disk what was decided, before anything is done about it. Whether the state changed.
-    fn record(&mut self, commands: &[crate::migration::Command], decision: &Decision) -> Result<bool, StoreError> {
-        let at = self.clock.now();
-        let changed = decision.state != self.state;
-        if changed {
-            self.store.append(&Record::State { at, state: Box::new(decision.state.clone()) })?;
-            self.state = decision.state.clone();
+    /// Puts on disk what was decided, before anything is done about it.
+    fn record(&mut self, commands: &[Command], decision: &Decision) -> Result<(), StoreError> {
+        if decision.state == self.state && decision.replies.is_empty() {
+            return Ok(());
         }
-        for reply in &decision.replies {
-            if let Some(command) = commands.iter().find(|command| command.id == reply.id) {
-                self.store.answer(at, command, reply)?;
-            }
-        }
-        Ok(changed)
+        let answered = decision.replies.iter().filter_map(|reply| {
+            let command = commands.iter().find(|command| command.id == reply.id)?;
+            Some(Answered { by: command.by.clone(), request: command.request.clone(), reply: reply.clone() })
+        });
+        self.store.decide(self.clock.now(), &decision.state, answered.collect())
     }
 
     async fn act(&mut self, actions: &[Action], desired: &BTreeMap<ObjectRef, Desired>) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         for group in actions.chunk_by(|a, b| may_overlap(a) && may_overlap(b)) {
             let at = self.clock.now();
-            let recorded =
-                group.iter().try_for_each(|action| self.store.append(&Record::Intent { at, action: action.clone() }));
-            if let Err(error) = recorded {
-                let error = Some(chain(&crate::act::executor::ActError::from(error)));
+            let intent = |action: &Action| Record::Intent { at, action: action.clone(), inverse: action.inverse() };
+            let recorded = group.iter().try_for_each(|action| self.store.append(&intent(action)));
+            let goes_back = group.iter().all(|action| matches!(action, Action::RestorePlane { .. }));
+            if let Some(error) = recorded.err().filter(|_| !goes_back) {
+                let error = Some(chain(&ActError::from(error)));
                 outcomes.extend(group.iter().map(|action| Outcome { action: action.clone(), error: error.clone() }));
                 break;
             }
@@ -187,10 +229,14 @@ impl Driver {
         let interval = Duration::try_from(interval).unwrap_or(LETTER_BOX);
         let due = tokio::time::sleep(interval);
         tokio::pin!(due);
-        while !self.store.has_commands() {
+        // Looked at after a while and not at once: a command that cannot be answered must not make passes follow each other.
+        loop {
             tokio::select! {
                 () = &mut due => return,
                 () = tokio::time::sleep(LETTER_BOX) => {}
+            }
+            if self.store.has_commands() {
+                return;
             }
         }
     }
@@ -205,3 +251,6 @@ impl Driver {
         self.clock
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,14 @@
 //! Looking at the world: one snapshot a pass, every part asked at the same time.
 //!
-//! A part that does not answer becomes `Unknown` with its reason and holds up nobody else.
+//! A part that does not answer in time becomes `Unknown` with its reason. On the way back only the planes are looked at:
+//! nothing else matters then, and a cluster or a Prometheus that hangs must not hold it up.
 
 pub mod clock;
 mod counters;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -21,10 +23,12 @@ use crate::migration::snapshot::{
     MetricSample, MirrorView, MirroredObject, Observed, PlaneView, SidePair, SideSample, Snapshot, chain,
 };
 use crate::migration::{Command, Outcome, Phase, State};
+use crate::plane::PlaneError;
 use crate::policy::{Assignment, MetricSource, MetricSpec, Name, Step};
 
-/// Longest look at one part. A cluster that needs longer is as good as away, and the next pass asks again.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest look at one part, within which the policy's interval is taken. Everything waits for the slowest part, protection and
+/// people too, so one that needs longer is as good as away; less than two seconds a busy API server may well need.
+const PATIENCE: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(10);
 
 /// Looks at the clusters, planes and metrics of one migration.
 pub struct Observer {
@@ -67,14 +71,17 @@ impl Observer {
         outcomes: Vec<Outcome>,
     ) -> Look {
         let assignment = &state.assignment;
-        let (clusters, planes, asked) =
-            tokio::join!(look_at_clusters(scene, state), look_at_planes(scene.planes), self.ask_prometheus(assignment));
+        let ((planes, mut plane_problems), clusters, asked) = if matches!(state.phase, Phase::RollingBack { .. }) {
+            (look_at_planes(scene.planes).await, Clusters::unseen("not looked at on the way back"), BTreeMap::new())
+        } else {
+            tokio::join!(look_at_planes(scene.planes), look_at_clusters(scene, state), self.ask_prometheus(assignment))
+        };
         let Clusters { mirror, desired, source, target } = clusters;
         self.history.add(now, &planes, assignment.policy.analysis.window);
         let (metrics, share) = self.metrics(assignment, asked);
-        let unrepresentable = unrepresentable(scene.planes, &planes, assignment);
+        plane_problems.extend(unrepresentable(scene.planes, &planes, assignment));
         let snapshot =
-            Snapshot { now, commands, outcomes, mirror, source, target, planes, unrepresentable, metrics, share };
+            Snapshot { now, commands, outcomes, mirror, source, target, planes, plane_problems, metrics, share };
         Look { snapshot, desired }
     }
 
@@ -89,7 +96,7 @@ impl Observer {
         queries.sort();
         queries.dedup();
         let answers = queries.into_iter().map(|query| async {
-            let answer = prometheus.number(&query).await.map_err(|error| chain(&error));
+            let answer = in_time(patience(assignment), prometheus.number(&query)).await;
             (query, answer)
         });
         join_all(answers).await.into_iter().collect()
@@ -156,13 +163,23 @@ fn counts(bad: Result<Option<f64>, String>, total: Result<Option<f64>, String>) 
     match (bad, total) {
         (Err(why), _) | (_, Err(why)) => SideSample::Error(why),
         (_, Ok(None)) => SideSample::NoData("no requests were counted".to_owned()),
+        (Ok(bad), Ok(Some(total))) if total.is_nan() || bad.is_some_and(f64::is_nan) => {
+            SideSample::NoData("the query gives NaN, which is no number".to_owned())
+        }
         (Ok(bad), Ok(Some(total))) => SideSample::Counts { bad: bad.unwrap_or(0.0), total },
     }
 }
 
-async fn look_at_planes(planes: &Planes) -> BTreeMap<Name, Observed<PlaneView>> {
-    let looks = planes.iter().map(|(name, plane)| async { (name.clone(), Observed::from(plane.observe().await)) });
-    join_all(looks).await.into_iter().collect()
+/// Every plane, and what is wrong with one that waiting will not mend.
+async fn look_at_planes(planes: &Planes) -> (BTreeMap<Name, Observed<PlaneView>>, Vec<String>) {
+    let looks = planes.iter().map(|(name, plane)| async move { (name, plane.observe().await) });
+    let looks = join_all(looks).await;
+    let lasting = |(name, look): &(&Name, Result<PlaneView, PlaneError>)| {
+        let error = look.as_ref().err().filter(|error| error.is_lasting())?;
+        Some(format!("{name}: {}", chain(error)))
+    };
+    let problems = looks.iter().filter_map(lasting).collect();
+    (looks.into_iter().map(|(name, look)| (name.clone(), Observed::from(look))).collect(), problems)
 }
 
 type Workloads = Observed<BTreeMap<ObjectRef, Replicas>>;
@@ -175,31 +192,39 @@ struct Clusters {
     target: Workloads,
 }
 
+impl Clusters {
+    fn unseen(why: &str) -> Self {
+        let why = why.to_owned();
+        Self {
+            mirror: Observed::Unknown(why.clone()),
+            desired: BTreeMap::new(),
+            source: Observed::Unknown(why.clone()),
+            target: Observed::Unknown(why),
+        }
+    }
+}
+
 async fn look_at_clusters(scene: Scene<'_>, state: &State) -> Clusters {
+    let patience = patience(&state.assignment);
     let selection = &state.assignment.migration.workloads;
     let plan = async {
         let (source, target) = tokio::try_join!(scene.source.get(), scene.target.get())?;
         let inventory = cluster::inventory(source, target.served(), selection).await?;
-        Ok((cluster::mirror(&inventory, target.served(), selection), source, target))
+        Ok::<_, ClusterError>((cluster::mirror(&inventory, target.served(), selection), source, target))
     };
-    let (plan, source, target) = match in_time(plan).await {
+    let (plan, source, target) = match in_time(patience, plan).await {
         Ok(seen) => seen,
-        Err(why) => {
-            let unknown = || Observed::Unknown(why.clone());
-            return Clusters {
-                mirror: Observed::Unknown(why.clone()),
-                desired: BTreeMap::new(),
-                source: unknown(),
-                target: unknown(),
-            };
-        }
+        Err(why) => return Clusters::unseen(&why),
     };
-    let refs: Vec<ObjectRef> = plan.workloads().cloned().collect();
+    // What the origin had is looked at even where it has left the selection since.
+    let origin = state.phase.origin().into_iter().flat_map(|origin| origin.replicas.keys());
+    let refs: BTreeSet<&ObjectRef> = plan.workloads().chain(origin).collect();
+    let refs: Vec<ObjectRef> = refs.into_iter().cloned().collect();
     let (rehearsed, states, source, target) = tokio::join!(
-        in_time(rehearse(target, &plan, &state.phase)),
-        in_time(cluster::compare(target, &plan)),
-        in_time(cluster::workloads(source, &refs)),
-        in_time(cluster::workloads(target, &refs)),
+        in_time(patience, rehearse(target, &plan, &state.phase)),
+        in_time(patience, cluster::compare(target, &plan)),
+        in_time(patience, cluster::workloads(source, &refs)),
+        in_time(patience, cluster::workloads(target, &refs)),
     );
     let known = |result: Result<_, String>| result.map_or_else(Observed::Unknown, Observed::Known);
     let mirror = rehearsed.and_then(|refused| Ok(mirror_view(&plan, refused, &states?)));
@@ -208,10 +233,18 @@ async fn look_at_clusters(scene: Scene<'_>, state: &State) -> Clusters {
     Clusters { mirror, desired, source: known(source), target: known(target) }
 }
 
-async fn in_time<T>(look: impl Future<Output = Result<T, ClusterError>>) -> Result<T, String> {
-    match tokio::time::timeout(PATIENCE, look).await {
+fn patience(assignment: &Assignment) -> Duration {
+    let interval = Duration::try_from(assignment.policy.analysis.interval).unwrap_or_default();
+    interval.clamp(*PATIENCE.start(), *PATIENCE.end())
+}
+
+async fn in_time<T, E>(patience: Duration, look: impl Future<Output = Result<T, E>>) -> Result<T, String>
+where
+    E: std::error::Error + 'static,
+{
+    match tokio::time::timeout(patience, look).await {
         Ok(result) => result.map_err(|error| chain(&error)),
-        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+        Err(_) => Err(format!("no answer within {} s", patience.as_secs())),
     }
 }
 

@@ -62,6 +62,12 @@ pub enum PlaneError {
         /// The nearest one above.
         above: Weight,
     },
+    /// Something on it takes traffic and belongs to neither side.
+    #[error("{what} takes traffic and is on neither side")]
+    Stranger {
+        /// What.
+        what: String,
+    },
     /// Somebody else changed it since it was read.
     #[error("it shows {observed}, between neither {from} nor {to}")]
     Changed {
@@ -74,6 +80,17 @@ pub enum PlaneError {
     },
 }
 
+impl PlaneError {
+    /// Whether waiting will not mend it: the plane is not as the migration describes it.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::NotFound { .. } | Self::NotRepresentable { .. } | Self::Stranger { .. } => true,
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Refused { .. } => false,
+            Self::Malformed { .. } | Self::Changed { .. } => false,
+        }
+    }
+}
+
 /// Something that splits traffic between two sides.
 #[async_trait]
 pub trait Plane: Send + Sync {
@@ -84,8 +101,9 @@ pub trait Plane: Send + Sync {
     fn propose(&self, view: &PlaneView, weight: Weight) -> Result<(), PlaneError>;
 
     /// Brings it to `to`, if it shows `from` or something on the way there. Every value it shows meanwhile lies between
-    /// the two. Idempotent.
-    async fn shift(&self, from: Weight, to: Weight) -> Result<(), PlaneError>;
+    /// the two. `origin` is the setting `observe` reported before the first write: whatever a write that was cut short left
+    /// behind, the same `to` means the same setting. Idempotent.
+    async fn shift(&self, from: Weight, to: Weight, origin: &serde_json::Value) -> Result<(), PlaneError>;
 
     /// Restores a setting that `observe` reported. Idempotent.
     async fn restore(&self, setting: &serde_json::Value) -> Result<(), PlaneError>;

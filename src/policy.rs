@@ -1,16 +1,16 @@
 //! What an operator writes: Migration and ShiftPolicy. PURE.
 //!
 //! Text becomes a located tree (`tree`), the tree is decoded and checked in one walk that reports every
-//! mistake at its place (`decode`), and what comes out is valid (`types`). Nothing here reads a file.
+//! mistake at its place (`decode`), documents are held against each other (`agree`), and what comes out is
+//! valid (`types`). Nothing here reads a file.
 
+mod agree;
 mod cursor;
 mod decode;
 pub mod problem;
 mod tree;
 pub mod types;
 pub mod weight;
-
-use sha2::{Digest, Sha256};
 
 pub use decode::API_VERSION;
 pub use problem::{InvalidInput, Problem, SourceFile};
@@ -46,43 +46,20 @@ pub struct Assignment {
     pub policy: ShiftPolicy,
 }
 
-impl Assignment {
-    /// SHA-256 over the assignment, in hexadecimal: two files that mean the same have the same hash.
-    pub fn hash(&self) -> String {
-        // Serialising these types cannot fail: no maps with keys that are not text, no foreign impls.
-        let canonical = serde_json::to_vec(self).unwrap_or_default();
-        Sha256::digest(canonical).iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
 /// Reads files, or reports every mistake in all of them at once.
 pub fn load(files: &[SourceFile]) -> Result<Definitions, InvalidInput> {
     let readers: Vec<Problems> = files.iter().map(Problems::new).collect();
     let trees: Vec<Vec<tree::Node>> =
         files.iter().zip(&readers).map(|(file, problems)| parse(file, problems)).collect();
+    let nodes = trees.iter().zip(&readers).flat_map(|(nodes, problems)| nodes.iter().map(move |node| (node, problems)));
+    let documents: Vec<Document<'_>> =
+        nodes.filter_map(|(node, problems)| decode::document(&Cursor::new(node, problems))).collect();
+    agree::check(&documents, documents.len() == trees.iter().flatten().count());
     let mut definitions = Definitions::default();
-    let mut wanted: Vec<(Name, Cursor<'_>)> = Vec::new();
-    for (node, problems) in trees.iter().zip(&readers).flat_map(|(nodes, p)| nodes.iter().map(move |node| (node, p))) {
-        match decode::document(&Cursor::new(node, problems)) {
-            Some(Document::Migration(migration, at)) => {
-                wanted.push((migration.policy.clone(), at));
-                definitions.migrations.push(*migration);
-            }
-            Some(Document::Policy(policy, at)) => {
-                if definitions.policies.iter().any(|other| other.name == policy.name) {
-                    let _: Option<()> = at.refuse("another policy has this name already", None);
-                }
-                definitions.policies.push(*policy);
-            }
-            None => {}
-        }
-    }
-    // A policy that is there but wrong has been reported at its own place; only then is it no riddle here.
-    let every_document_read =
-        definitions.migrations.len() + definitions.policies.len() == trees.iter().flatten().count();
-    for (policy, at) in wanted {
-        if every_document_read && !definitions.policies.iter().any(|known| known.name == policy) {
-            let _: Option<()> = at.refuse(format!("no ShiftPolicy called {policy} in these files"), None);
+    for document in documents {
+        match document {
+            Document::Migration { migration, .. } => definitions.migrations.push(*migration),
+            Document::Policy { policy, .. } => definitions.policies.push(*policy),
         }
     }
     problem::refuse(readers.into_iter().flat_map(Problems::into_sorted).collect(), files)?;

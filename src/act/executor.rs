@@ -52,7 +52,7 @@ impl Reach<'_> {
                 let desired = self.desired.get(object).ok_or_else(|| ActError::NoBody(object.clone()))?;
                 Ok(cluster::apply(self.target.get().await?, desired).await?)
             }
-            Action::SetWeight { plane, from, to } => Ok(self.plane(plane)?.shift(*from, *to).await?),
+            Action::SetWeight { plane, from, to, origin } => Ok(self.plane(plane)?.shift(*from, *to, origin).await?),
             Action::RestorePlane { plane, setting } => Ok(self.plane(plane)?.restore(setting).await?),
             Action::DrainSource { plane } => Ok(self.plane(plane)?.drain_source().await?),
             Action::ScaleSource { workload, .. } => Ok(cluster::scale(self.source.get().await?, workload, 0).await?),

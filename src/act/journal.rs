@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::migration::{Action, Reply, State};
+use crate::migration::{Action, Inverse, Reply, Request, State};
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub enum Record {
         at: Timestamp,
         /// The state.
         state: Box<State>,
+        /// The commands that were answered with it: what a command changed and that it was answered is one line.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        answered: Vec<Answered>,
     },
     /// An action is about to be carried out.
     Intent {
@@ -42,6 +45,8 @@ pub enum Record {
         at: Timestamp,
         /// The action.
         action: Action,
+        /// How it would be undone.
+        inverse: Inverse,
     },
     /// An action was answered.
     Outcome {
@@ -53,17 +58,27 @@ pub enum Record {
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
-    /// A command was answered.
-    Reply {
-        /// When.
-        at: Timestamp,
-        /// Who asked.
-        by: String,
-        /// What was asked.
-        request: crate::migration::Request,
-        /// The answer.
-        reply: Reply,
-    },
+}
+
+impl Record {
+    /// The commands answered with it.
+    pub fn answered(&self) -> &[Answered] {
+        match self {
+            Self::State { answered, .. } => answered,
+            Self::Opened { .. } | Self::Intent { .. } | Self::Outcome { .. } => &[],
+        }
+    }
+}
+
+/// A command and its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// Who asked.
+    pub by: String,
+    /// What was asked.
+    pub request: Request,
+    /// The answer.
+    pub reply: Reply,
 }
 
 /// What can be wrong with a journal.
@@ -106,6 +121,9 @@ pub struct Journal {
     file: File,
     length: u64,
     sum: String,
+    /// Records that may still be written, for tests of what happens when the disk is full or the process ends there.
+    #[cfg(test)]
+    pub(super) room: Option<usize>,
 }
 
 impl Journal {
@@ -119,7 +137,15 @@ impl Journal {
         let (records, length, sum) = parse(path, &bytes)?;
         file.set_len(length).map_err(io("mend"))?;
         file.seek(SeekFrom::Start(length)).map_err(io("read"))?;
-        Ok((Self { path: path.to_owned(), file, length, sum }, records))
+        let journal = Self {
+            path: path.to_owned(),
+            file,
+            length,
+            sum,
+            #[cfg(test)]
+            room: None,
+        };
+        Ok((journal, records))
     }
 
     /// Appends a record and returns once it is on disk. Where that fails, the file is as it was.
@@ -129,6 +155,10 @@ impl Journal {
     }
 
     fn write(&mut self, record: &Record) -> io::Result<()> {
+        #[cfg(test)]
+        if let Some(room) = &mut self.room {
+            *room = room.checked_sub(1).ok_or(io::ErrorKind::StorageFull)?;
+        }
         let json = serde_json::to_string(record)?;
         let sum = checksum(&self.sum, &json);
         let line = format!("{json}\t{sum}\n");

@@ -3,6 +3,7 @@
 //! One process at a time drives a migration; the lock goes with it, however it ends. Everybody may read the report and drop
 //! commands into the box, where they wait until somebody drives.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::journal::{Journal, JournalError, Record};
+use super::journal::{Answered, Journal, JournalError, Record};
 use crate::migration::state::FORMAT;
 use crate::migration::{Command, Outcome, Reply, Report, State};
 use crate::policy::Migration;
@@ -109,11 +110,6 @@ impl Directory {
         read_json(&self.report_file())
     }
 
-    /// The newest state in the journal.
-    pub fn state(&self) -> Result<Option<State>, StoreError> {
-        Ok(last_state(super::journal::read(&self.journal())?))
-    }
-
     /// Drops a command into the letter box.
     pub fn send(&self, command: &Command) -> Result<(), StoreError> {
         write_json(&self.inbox().join(format!("{}.json", command.id)), command)
@@ -136,6 +132,7 @@ pub struct Store {
     directory: Directory,
     journal: Journal,
     epoch: u64,
+    answered: BTreeMap<String, Reply>,
     // Held for its lock alone.
     _lock: File,
 }
@@ -158,18 +155,10 @@ impl Store {
             epoch = before + 1;
         }
         journal.append(&Record::Opened { at: now, format: FORMAT, epoch, pid: std::process::id() })?;
-        let store = Self { directory: directory.clone(), journal, epoch, _lock: lock };
+        let answered = records.iter().flat_map(Record::answered).map(|answered| answered.reply.clone());
+        let answered = answered.map(|reply| (reply.id.clone(), reply)).collect();
+        let store = Self { directory: directory.clone(), journal, epoch, answered, _lock: lock };
         Ok((store, last_state(records)))
-    }
-
-    /// How many processes took this migration over, this one included.
-    pub fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    /// Where the files are.
-    pub fn directory(&self) -> &Directory {
-        &self.directory
     }
 
     /// Appends a record; it is on disk when this returns.
@@ -183,28 +172,55 @@ impl Store {
         self.append(&Record::Outcome { at, action, error })
     }
 
-    /// The commands in the letter box, oldest first. They stay there until they are answered.
+    /// Lets only so many more records be written.
+    #[cfg(test)]
+    pub(crate) fn leave_room_for(&mut self, records: usize) {
+        self.journal.room = Some(records);
+    }
+
+    /// Records a state together with the answers to the commands that led to it, and delivers them.
+    pub fn decide(&mut self, at: Timestamp, state: &State, answered: Vec<Answered>) -> Result<(), StoreError> {
+        let replies: Vec<Reply> = answered.iter().map(|answered| answered.reply.clone()).collect();
+        self.append(&Record::State { at, state: Box::new(state.clone()), answered })?;
+        for reply in replies {
+            self.deliver(&reply);
+            self.answered.insert(reply.id.clone(), reply);
+        }
+        Ok(())
+    }
+
+    /// The commands in the letter box, oldest first. One that was answered before is not decided again: whoever asked gets the
+    /// recorded answer. What cannot be read is put aside.
     pub fn commands(&self) -> Vec<Command> {
-        let entries = fs::read_dir(self.directory.inbox()).into_iter().flatten().flatten();
-        let mut commands: Vec<Command> = entries.filter_map(|entry| read_json(&entry.path())).collect();
+        let mut commands: Vec<Command> = self.letters().filter_map(|path| read_letter(&path)).collect();
+        commands.retain(|command| match self.answered.get(&command.id) {
+            Some(reply) => {
+                self.deliver(reply);
+                false
+            }
+            None => true,
+        });
         commands.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
         commands
     }
 
     /// Whether somebody is waiting for an answer.
     pub fn has_commands(&self) -> bool {
-        fs::read_dir(self.directory.inbox()).is_ok_and(|mut entries| {
-            entries.any(|entry| entry.is_ok_and(|entry| entry.path().extension().is_some_and(|end| end == "json")))
-        })
+        self.letters().next().is_some()
     }
 
-    /// Answers a command and takes it out of the letter box.
-    pub fn answer(&mut self, at: Timestamp, command: &Command, reply: &Reply) -> Result<(), StoreError> {
-        let (by, request) = (command.by.clone(), command.request.clone());
-        self.append(&Record::Reply { at, by, request, reply: reply.clone() })?;
-        write_json(&self.directory.reply_file(&reply.id), reply)?;
-        self.directory.withdraw(&reply.id);
-        Ok(())
+    fn letters(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        let entries = fs::read_dir(self.directory.inbox()).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "json"))
+    }
+
+    /// Hands an answer over and takes the command out of the letter box. What cannot be handed over now is tried again in the
+    /// next pass, as long as the command lies there.
+    fn deliver(&self, reply: &Reply) {
+        match write_json(&self.directory.reply_file(&reply.id), reply) {
+            Ok(()) => _ = self.directory.withdraw(&reply.id),
+            Err(error) => tracing::warn!(%error, command = reply.id, "answer not delivered yet"),
+        }
     }
 
     /// Publishes the newest report.
@@ -212,14 +228,20 @@ impl Store {
         write_json(&self.directory.report_file(), report)
     }
 
-    /// Puts the journal of an ended attempt aside and starts a new one.
+    /// Throws away what was asked of an earlier attempt, so that it cannot strike a new one.
+    pub fn empty_letter_box(&self) -> Result<(), StoreError> {
+        self.letters().try_for_each(|letter| fs::remove_file(&letter).map_err(io_error("remove", &letter)))
+    }
+
+    /// Puts the journal of an earlier attempt aside and starts a new one.
     pub fn start_anew(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let (path, epoch) = (self.directory.journal(), self.epoch);
-        let aside = self.directory.path.join(format!("journal.{epoch}.jsonl"));
+        let path = self.directory.journal();
+        let mut asides = (1u32..).map(|number| self.directory.path.join(format!("journal.{number}.jsonl")));
+        let aside = asides.find(|aside| !aside.exists()).unwrap_or_else(|| path.with_extension("aside"));
         fs::rename(&path, &aside).map_err(io_error("put aside", &path))?;
         let (journal, _) = Journal::open(&path)?;
         self.journal = journal;
-        self.append(&Record::Opened { at: now, format: FORMAT, epoch, pid: std::process::id() })
+        self.append(&Record::Opened { at: now, format: FORMAT, epoch: self.epoch, pid: std::process::id() })
     }
 }
 
@@ -243,6 +265,16 @@ fn last_state(records: Vec<Record>) -> Option<State> {
         Record::State { state, .. } => Some(*state),
         _ => None,
     })
+}
+
+/// A command; a file that holds none is put aside, so that it is not read for ever.
+fn read_letter(path: &Path) -> Option<Command> {
+    let command = read_json(path);
+    if command.is_none() && path.exists() {
+        tracing::warn!(file = %path.display(), "not a command; put aside");
+        let _ = fs::rename(path, path.with_extension("bad"));
+    }
+    command
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {

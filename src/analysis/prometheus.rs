@@ -1,7 +1,7 @@
 //! Asking a Prometheus-compatible server.
 //!
-//! What an answer means: one number is that number. No series, or a number that is not one (NaN), is *no data*. Anything else is
-//! an *error*: infinities, several series where one was asked for, warnings about a partial answer, another status than
+//! What an answer means: one number is that number, NaN included, which whoever asked has to take for *no data*; no series is
+//! nothing. Anything else is an *error*: infinities, several series where one was asked for, warnings about a partial answer, another status than
 //! 200, something that is not JSON. An error never turns into a number. Source: Prometheus HTTP API, `/api/v1/query`.
 
 use std::time::Duration;
@@ -101,7 +101,7 @@ impl Prometheus {
         Ok(Self { client: client.map_err(PrometheusError::Client)?, query, address })
     }
 
-    /// The number a query gives now; `None` where there is no data.
+    /// The number a query gives now, which may be NaN; `None` where there is no series.
     pub async fn number(&self, query: &str) -> Result<Option<f64>, PrometheusError> {
         let unreachable = |source| PrometheusError::Unreachable { address: self.address.clone(), source };
         let response = self.client.post(self.query.clone()).form(&[("query", query)]).send().await;
@@ -136,8 +136,7 @@ fn read(status: StatusCode, body: &[u8]) -> Result<Option<f64>, PrometheusError>
         }
     };
     match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => Ok(Some(number)),
-        Ok(number) if number.is_nan() => Ok(None),
+        Ok(number) if number.is_finite() || number.is_nan() => Ok(Some(number)),
         Ok(_) => Err(PrometheusError::Unusable("the query gives infinity")),
         Err(_) => Err(PrometheusError::Unusable("the value is not a number")),
     }
@@ -161,7 +160,7 @@ mod tests {
     fn numbers_and_no_data() {
         assert_eq!(ok(&vector(&["12.5"])).unwrap(), Some(12.5));
         assert_eq!(ok(&vector(&[])).unwrap(), None);
-        assert_eq!(ok(&vector(&["NaN"])).unwrap(), None);
+        assert!(ok(&vector(&["NaN"])).unwrap().is_some_and(f64::is_nan));
         let scalar = r#"{"status":"success","data":{"resultType":"scalar","result":[1,"3"]}}"#;
         assert_eq!(ok(scalar).unwrap(), Some(3.0));
     }

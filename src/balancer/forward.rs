@@ -19,7 +19,7 @@ use std::task::{Context, Poll, ready};
 use http_body_util::{Either, Empty, Full};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{self, HeaderValue};
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 
 use super::Shared;
 use super::backend::{Backend, Connection, Outgoing, Unanswered};
@@ -36,39 +36,41 @@ pub(super) type Answer = Response<Either<Relayed, Full<Bytes>>>;
 
 /// Answers one request of `peer`.
 pub(super) async fn forward(shared: Arc<Shared>, mut request: Request<Incoming>, peer: SocketAddr) -> Answer {
+    if request.method() == Method::CONNECT {
+        return refusal(StatusCode::NOT_IMPLEMENTED, "this balancer opens no tunnels".to_owned());
+    }
     let chosen = shared.next_side();
     rewrite_request(&mut request, peer.ip());
     let (mut request, copy) = split(request);
     let mut sends = 0;
     loop {
-        let Some((side, backend)) = shared.route(chosen) else {
+        let Some((side, in_flight, backend)) = shared.route(chosen) else {
             return unserved(&shared, chosen);
         };
-        let members = shared.members(side);
-        let mut relay = Attempt::new(members.enter(), chosen != side);
+        let mut attempt = Attempt { in_flight: Some(in_flight), spilled: chosen != side };
         let answered =
             tokio::time::timeout(shared.config.response_timeout, backend.send(request, shared.config.connect_timeout));
         match answered.await {
-            Ok(Ok((response, connection))) => return relay.answered(response, backend, connection),
+            Ok(Ok((response, connection))) => return attempt.answered(response, backend, connection),
             Ok(Err(Unanswered::Refused(unsent, reason))) => {
                 tracing::info!(backend = %backend.address, reason, "a backend was ejected");
-                members.eject(&backend);
+                shared.members(side).eject(&backend);
                 request = *unsent;
             }
             Ok(Err(Unanswered::Lost(error))) => {
                 sends += 1;
                 let Some(again) = copy.as_ref().filter(|_| sends < SENDS) else {
                     let reason = format!("{} closed the connection without an answer: {error}", backend.address);
-                    return relay.unanswered(StatusCode::BAD_GATEWAY, reason);
+                    return attempt.unanswered(StatusCode::BAD_GATEWAY, reason);
                 };
                 request = again.clone().map(|()| Either::Right(Empty::new()));
             }
             Err(_) => {
                 let reason = format!("{} did not answer in time", backend.address);
-                return relay.unanswered(StatusCode::GATEWAY_TIMEOUT, reason);
+                return attempt.unanswered(StatusCode::GATEWAY_TIMEOUT, reason);
             }
         }
-        relay.repeated();
+        attempt.repeated();
     }
 }
 
@@ -108,15 +110,12 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn new(in_flight: InFlight, spilled: bool) -> Self {
-        Self { in_flight: Some(in_flight), spilled }
-    }
-
     /// The backend answered: relays the answer and counts it.
     fn answered(&mut self, mut response: Response<Incoming>, backend: Arc<Backend>, connection: Connection) -> Answer {
         remove_hop_by_hop(response.headers_mut());
-        let in_flight = self.count(response.status().is_server_error());
-        response.map(|body| Either::Left(Relayed { body, rest: Some((backend, connection)), in_flight }))
+        let failed = response.status().is_server_error();
+        let in_flight = self.count(failed);
+        response.map(|body| Either::Left(Relayed { body, rest: Some((backend, connection)), in_flight, failed }))
     }
 
     /// The backend did not answer and the request cannot be sent again.
@@ -163,6 +162,8 @@ pub(super) struct Relayed {
     body: Incoming,
     rest: Option<(Arc<Backend>, Connection)>,
     in_flight: Option<InFlight>,
+    /// Whether the request is counted as failed already.
+    failed: bool,
 }
 
 impl Relayed {
@@ -184,9 +185,10 @@ impl Body for Relayed {
             Some(Ok(_)) => {}
             Some(Err(_)) => {
                 self.rest = None;
-                if let Some(in_flight) = &self.in_flight {
+                if let (false, Some(in_flight)) = (self.failed, &self.in_flight) {
                     increment(&in_flight.tally().failed);
                 }
+                self.failed = true;
             }
         }
         Poll::Ready(frame)

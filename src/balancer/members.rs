@@ -83,14 +83,17 @@ impl Members {
         self.publish(&all);
     }
 
-    /// The next usable backend, in rotation; `None` while the side is drained or has none.
-    pub(super) fn next(&self) -> Option<Arc<Backend>> {
-        if self.drained.load(Ordering::Acquire) {
+    /// The next usable backend, in rotation, with the request counted in; `None` while the side is drained or has none.
+    pub(super) fn next(self: &Arc<Self>) -> Option<(InFlight, Arc<Backend>)> {
+        // Counted in before the look at `drained`, so that a drain either waits for the request or stops it.
+        let in_flight = self.enter();
+        if self.drained.load(Ordering::SeqCst) {
             return None;
         }
         let usable = Arc::clone(&self.usable.read().unwrap_or_else(PoisonError::into_inner));
         let turn = self.cursor.fetch_add(1, Ordering::Relaxed);
-        turn.checked_rem(usable.len()).and_then(|index| usable.get(index)).cloned()
+        let backend = turn.checked_rem(usable.len()).and_then(|index| usable.get(index))?;
+        Some((in_flight, Arc::clone(backend)))
     }
 
     /// Takes a backend that refused a connection out of rotation.
@@ -107,7 +110,7 @@ impl Members {
 
     /// Opens or closes the side to new requests.
     pub(super) fn set_drained(&self, drained: bool) {
-        self.drained.store(drained, Ordering::Release);
+        self.drained.store(drained, Ordering::SeqCst);
     }
 
     /// Completes once nothing is in flight.
@@ -129,12 +132,12 @@ impl Members {
 
     /// Requests being answered now.
     pub(super) fn in_flight(&self) -> u64 {
-        self.in_flight.load(Ordering::Acquire)
+        self.in_flight.load(Ordering::SeqCst)
     }
 
     /// Counts a request in until the guard is dropped.
-    pub(super) fn enter(self: &Arc<Self>) -> InFlight {
-        self.in_flight.fetch_add(1, Ordering::AcqRel);
+    fn enter(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
         InFlight(Arc::clone(self))
     }
 
@@ -191,7 +194,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        if self.0.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.0.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.idle.notify_waiters();
         }
     }

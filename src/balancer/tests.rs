@@ -182,6 +182,37 @@ async fn a_drained_side_gets_nothing_whatever_happens() {
     assert_eq!(get(&balancer, &client).await.1, "green");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_arrives_after_a_drain_has_ended() {
+    let (balancer, _blue, green) = pair().await;
+    balancer.set_weight(Weight::ZERO, percent(50)).unwrap();
+    let users: Vec<_> = (0..4)
+        .map(|_| {
+            let balancer = balancer.clone();
+            tokio::spawn(async move {
+                let client = client();
+                loop {
+                    assert_eq!(get(&balancer, &client).await.0, 200);
+                }
+            })
+        })
+        .collect();
+    for _ in 0..50 {
+        balancer.drain(Side::Target).await;
+        let arrived = green.state.requests.load(Ordering::SeqCst);
+        let settled = balancer.counters(Side::Source).requests;
+        while balancer.counters(Side::Source).requests < settled + 4 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(green.state.requests.load(Ordering::SeqCst), arrived);
+        balancer.admit(Side::Target);
+    }
+    for user in users {
+        user.abort();
+        assert!(user.await.unwrap_err().is_cancelled());
+    }
+}
+
 #[tokio::test]
 async fn draining_waits_for_what_is_open() {
     let (balancer, blue, _green) = pair().await;
@@ -252,8 +283,8 @@ async fn bodies_pass_both_ways() {
     assert!(echoed == body);
 }
 
-/// A backend that closes each connection after one answer without saying so, or instead of an answer.
-async fn rude(answers: bool) -> (SocketAddr, Arc<AtomicU64>) {
+/// A backend that answers each request with these bytes and closes the connection without saying so.
+async fn rude(bytes: &'static [u8]) -> (SocketAddr, Arc<AtomicU64>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let requests = Arc::new(AtomicU64::new(0));
@@ -266,18 +297,18 @@ async fn rude(answers: bool) -> (SocketAddr, Arc<AtomicU64>) {
             if !is_check && read > 0 {
                 counted.fetch_add(1, Ordering::Relaxed);
             }
-            if is_check || answers {
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
-            }
+            let _ = stream.write_all(if is_check { WELL } else { bytes }).await;
         }
     });
     (address, requests)
 }
 
+const WELL: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
 #[tokio::test]
 async fn a_connection_closed_while_idle_costs_no_request() {
     let balancer = balancer().await;
-    let (address, requests) = rude(true).await;
+    let (address, requests) = rude(WELL).await;
     balancer.set_backends(Side::Source, [address]);
     balancer.until_healthy(Side::Source, 1).await;
     let client = client();
@@ -291,9 +322,24 @@ async fn a_connection_closed_while_idle_costs_no_request() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_off_has_failed_once() {
+    for answer in
+        [&b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok"[..], b"HTTP/1.1 500 No\r\ncontent-length: 9\r\n\r\nok"]
+    {
+        let balancer = balancer().await;
+        balancer.set_backends(Side::Source, [rude(answer).await.0]);
+        balancer.until_healthy(Side::Source, 1).await;
+        let url = format!("http://{}/", balancer.address());
+        assert!(client().get(url).send().await.unwrap().text().await.is_err());
+        let counters = balancer.counters(Side::Source);
+        assert_eq!((counters.requests, counters.failed, counters.in_flight), (1, 1, 0));
+    }
+}
+
+#[tokio::test]
 async fn what_may_have_been_done_is_sent_again_only_if_that_is_harmless() {
     let balancer = balancer().await;
-    let ((address, requests), url) = (rude(false).await, format!("http://{}/", balancer.address()));
+    let ((address, requests), url) = (rude(b"").await, format!("http://{}/", balancer.address()));
     balancer.set_backends(Side::Source, [address]);
     balancer.until_healthy(Side::Source, 1).await;
     let client = client();

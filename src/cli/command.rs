@@ -2,13 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
+use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
 use super::output::{self, Format};
 use super::{Exit, Global, input, status};
 use crate::act::store::Directory;
-use crate::migration::{Command, Reply, Request};
+use crate::migration::{Command, Reply, Report, Request};
 use crate::observe::clock::Clock;
 
 #[derive(Debug, Args)]
@@ -45,11 +46,28 @@ pub(super) async fn send(global: &Global, to: Simple, request: Request) -> anyho
             return Ok(Exit::BadInput);
         }
     };
+    if !directory.is_driven() {
+        let ended = directory.report().filter(Report::has_ended);
+        let message = match ended {
+            Some(report) => format!("it has ended: {}", report.phase),
+            None => "nobody drives it now; start `crossfade run` and ask again".to_owned(),
+        };
+        eprintln!("{}: {message}", directory.name());
+        return Ok(Exit::NeedsHuman);
+    }
     let command = Command { id: unique(), at: Clock::start().now(), by: input::user(), request };
     directory.send(&command)?;
-    let reply = wait(&directory, &command).await;
-    let message = "nobody drives this migration now; it is taken up by the next `crossfade run`".to_owned();
-    let reply = reply.unwrap_or_else(|| Reply { id: command.id.clone(), accepted: false, message });
+    let reply = match wait(&directory, &command).await {
+        Some(reply) => reply,
+        // Once it is taken back nobody can act on it; where it has been taken already, its answer is on the way.
+        None if directory.withdraw(&command.id) => {
+            let message = "there was no answer in time; it was taken back and has no effect".to_owned();
+            Reply { id: command.id.clone(), accepted: false, message }
+        }
+        None => wait(&directory, &command).await.with_context(|| {
+            format!("{}: it was taken, and no answer came; `crossfade status` shows what it did", directory.name())
+        })?,
+    };
     match global.output {
         Format::Text if reply.accepted => println!("{}: {}", directory.name(), reply.message),
         Format::Text => eprintln!("{}: {}", directory.name(), reply.message),

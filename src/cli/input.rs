@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use miette::{GraphicalReportHandler, GraphicalTheme};
+use serde::Serialize;
 
 use super::Exit;
 use super::output::{self, Format};
-use crate::policy::{self, Definitions, SourceFile};
+use crate::policy::{self, Definitions, Problem, SourceFile};
 
 /// Where journals are kept unless somebody says otherwise.
 #[expect(clippy::disallowed_methods, reason = "the edge of the program is where its environment is read")]
@@ -24,6 +25,13 @@ pub(super) fn user() -> String {
     std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "somebody".to_owned())
 }
 
+/// What a script is told of files with mistakes.
+#[derive(Debug, Serialize)]
+struct Refused<'a> {
+    error: String,
+    problems: &'a [Problem],
+}
+
 /// Reads and checks files; mistakes are shown, all of them.
 pub(super) fn definitions(paths: &[PathBuf], format: Format) -> anyhow::Result<Result<Definitions, Exit>> {
     let mut files = Vec::new();
@@ -31,7 +39,7 @@ pub(super) fn definitions(paths: &[PathBuf], format: Format) -> anyhow::Result<R
         match read(path) {
             Ok(file) => files.push(file),
             Err(error) => {
-                eprintln!("crossfade: {error:#}");
+                output::refuse(format, &format!("{error:#}"));
                 return Ok(Err(Exit::BadInput));
             }
         }
@@ -45,12 +53,13 @@ pub(super) fn definitions(paths: &[PathBuf], format: Format) -> anyhow::Result<R
                 for diagnostic in invalid.diagnostics() {
                     let mut text = String::new();
                     handler.render_report(&mut text, &diagnostic).context("cannot show a mistake")?;
-                    eprintln!("{text}");
+                    output::aside(text);
                 }
             } else {
-                output::machine(format, &invalid.problems)?;
+                let refused = Refused { error: invalid.to_string(), problems: &invalid.problems };
+                output::unread(output::machine(format, &refused))?;
             }
-            eprintln!("crossfade: {invalid}");
+            output::aside(format_args!("crossfade: {invalid}"));
             Ok(Err(Exit::BadInput))
         }
     }

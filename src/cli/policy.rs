@@ -11,8 +11,16 @@ use super::{Exit, Global, input};
 #[derive(Debug, Subcommand)]
 pub(super) enum Policy {
     /// Find every mistake in Migrations and ShiftPolicies
+    #[command(after_help = LINT_EXAMPLES)]
     Lint(Lint),
 }
+
+const LINT_EXAMPLES: &str = "Examples:
+  crossfade policy lint checkout.yaml
+  crossfade policy lint migrations.yaml policies/*.yaml
+  helm template chart | crossfade policy lint -
+
+A Migration and its ShiftPolicy are checked together; give both files.";
 
 #[derive(Debug, Args)]
 pub(super) struct Lint {
@@ -35,8 +43,16 @@ pub(super) fn policy(global: &Global, policy: Policy) -> anyhow::Result<Exit> {
     };
     let clean = Clean { migrations: definitions.migrations.len(), policies: definitions.policies.len() };
     match global.output {
-        Format::Text => println!("no mistakes: {} migrations, {} policies", clean.migrations, clean.policies),
+        Format::Text => output::line(format_args!(
+            "no mistakes in {} and {}",
+            counted(clean.migrations, "Migration", "Migrations"),
+            counted(clean.policies, "ShiftPolicy", "ShiftPolicies"),
+        ))?,
         format => output::machine(format, &clean)?,
     }
     Ok(Exit::Done)
+}
+
+fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }

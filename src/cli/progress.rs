@@ -1,7 +1,5 @@
 //! What a person sees of a migration that runs: a line whenever something changes, and on a terminal a block that stays current.
 
-use std::io::Write;
-
 use super::output::{self, Format};
 use crate::gate::Verdict;
 use crate::migration::{Report, WaitingOn};
@@ -19,35 +17,40 @@ impl Progress {
         Self { format, last: None, drawn: 0 }
     }
 
-    /// Shows one report.
+    /// Shows one report. A migration goes on whether or not anybody reads.
     pub(super) fn show(&mut self, report: &Report) -> anyhow::Result<()> {
-        if self.format != Format::Text {
-            return output::machine(self.format, report);
-        }
+        output::unread(if self.format == Format::Text {
+            self.redraw(report)
+        } else {
+            output::machine(self.format, report)
+        })
+    }
+
+    fn redraw(&mut self, report: &Report) -> anyhow::Result<()> {
         self.clear()?;
+        let news = news(self.last.as_ref(), report);
+        self.last = Some(report.clone());
         let width = output::width();
-        for line in news(self.last.as_ref(), report) {
-            println!("{}", console::truncate_str(&line, if output::is_terminal() { width } else { usize::MAX }, "…"));
+        for line in news {
+            let width = if output::is_terminal() { width } else { usize::MAX };
+            output::line(console::truncate_str(&line, width, "…"))?;
         }
         if output::is_terminal() && !report.has_ended() {
-            let lines = lines(report);
-            for line in &lines {
-                println!("  {}", console::truncate_str(line, width.saturating_sub(3), "…"));
+            for line in lines(report) {
+                output::line(format_args!("  {}", console::truncate_str(&line, width.saturating_sub(3), "…")))?;
+                self.drawn += 1;
             }
-            self.drawn = lines.len();
         }
-        self.last = Some(report.clone());
-        Ok(std::io::stdout().flush()?)
+        Ok(())
     }
 
     /// A line above the block.
     pub(super) fn say(&mut self, line: &str) -> anyhow::Result<()> {
         self.clear()?;
         if self.format == Format::Text {
-            println!("{line}");
-        } else {
-            eprintln!("{line}");
+            return output::unread(output::line(line));
         }
+        output::aside(line);
         Ok(())
     }
 
@@ -65,8 +68,9 @@ fn news(last: Option<&Report>, report: &Report) -> Vec<String> {
     let time = report.at.strftime("%H:%M:%SZ").to_string();
     let mut news = Vec::new();
     if last.is_none_or(|last| headline(last) != headline(report)) {
-        if let Some(last) = last.filter(|last| last.step.is_some() && last.share.is_some() && report.cause.is_none()) {
-            news.push(format!("{:9}   passed: {}", "", evidence(last)));
+        if report.share.is_some() && report.cause.is_none() && last.is_some_and(|last| last.step.is_some()) {
+            let mark = std::iter::once("passed").chain(std::iter::repeat(""));
+            news.extend(evidence(report).zip(mark).map(|(number, mark)| format!("{:4}{mark:6}   {number}", "")));
         }
         news.push(format!("{time}  {}", headline(report)));
     }
@@ -87,11 +91,12 @@ fn worded(report: &Report, waiting: &WaitingOn) -> String {
     format!("{}; {waiting}", read_back.collect::<Vec<_>>().join(", "))
 }
 
-/// The numbers on which a step was passed.
-fn evidence(report: &Report) -> String {
+/// The numbers on which a step was passed. They are in the first report that no longer shows it: its gates were asked about
+/// the step it left.
+fn evidence(report: &Report) -> impl Iterator<Item = String> {
     let metrics = report.metrics.iter().map(|metric| format!("{}: {}", metric.name, metric.finding.account));
     let share = report.share.iter().map(|finding| format!("share: {}", finding.account));
-    share.chain(metrics).collect::<Vec<_>>().join(" | ")
+    share.chain(metrics)
 }
 
 /// The phase, and the step within it.
@@ -145,5 +150,42 @@ fn word(verdict: Verdict) -> &'static str {
         Verdict::Fail => "Fail",
         Verdict::NoData => "NoData",
         Verdict::Error => "Error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn report(step: Option<(usize, u16)>, share: Value) -> Report {
+        let step = step.map(|(number, points)| json!({"number": number, "of": 2, "step": {"setWeight": points}}));
+        let report = json!({
+            "migration": "checkout", "at": "2026-01-01T00:00:00Z", "phase": "Shifting", "step": step, "planes": [],
+            "measuredShare": null, "metrics": [], "share": share, "waiting": null, "message": null, "needsHuman": false,
+        });
+        serde_json::from_value(report).unwrap()
+    }
+
+    fn share(verdict: &str, account: &str) -> Value {
+        json!({"verdict": verdict, "account": account})
+    }
+
+    #[test]
+    fn a_step_passed_on_what_its_last_look_said() {
+        let held = report(Some((1, 2_500)), share("noData", "90 requests, 100 needed"));
+        for next in [Some((2, 10_000)), None] {
+            let passed = report(next, share("pass", "25.2% of 110 requests"));
+            let news = news(Some(&held), &passed);
+            assert!(news[0].ends_with("passed   share: 25.2% of 110 requests"), "{news:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_passed_where_nothing_was_judged() {
+        let pause = report(Some((1, 2_500)), share("pass", "25.2% of 110 requests"));
+        let after = report(Some((2, 10_000)), Value::Null);
+        assert!(!news(Some(&pause), &after).iter().any(|line| line.contains("passed")));
     }
 }

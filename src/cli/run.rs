@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use super::output::Format;
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::progress::Progress;
 use super::{Exit, Global, input};
 use crate::act::store::{Directory, StoreError};
 use crate::cluster::{ClusterError, Link};
-use crate::drive::{Driver, StartError, TakenUp, World};
+use crate::drive::{Driver, Seat, StartError, TakenUp, World};
 use crate::migration::snapshot::chain;
 use crate::migration::{Phase, Report};
 use crate::plane;
-use crate::policy::{Assignment, Definitions};
+use crate::policy::{Assignment, Definitions, OnCommit};
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
@@ -42,26 +43,19 @@ pub(super) async fn run(global: &Global, run: Run) -> anyhow::Result<Exit> {
         }
     };
     let directory = Directory::of(&global.state_root(), &assignment.migration);
-    let world = match world(&assignment, run.kubeconfig.as_deref()).await {
-        Ok(world) => world,
-        Err(error) => {
-            eprintln!("crossfade: {}", chain(&error));
-            return Ok(Exit::BadInput);
-        }
-    };
-    let mut progress = Progress::new(global.output);
-    let (driver, taken_up) = match Driver::take_up(assignment, world, &directory) {
-        Ok(taken_up) => taken_up,
-        Err(StartError::Store(error @ StoreError::Busy { .. })) => {
+    let seat = match Seat::take(assignment, &directory) {
+        Ok(seat) => seat,
+        Err(error @ StoreError::Busy { .. }) => {
             eprintln!("crossfade: {error}; `crossfade status` shows what it does");
             return Ok(Exit::NeedsHuman);
         }
         Err(error) => return Err(error).context("the migration cannot be taken up"),
     };
-    match taken_up {
+    let mut progress = Progress::new(global.output);
+    match seat.taken_up() {
         TakenUp::Fresh => {}
         TakenUp::Resumed { files_differ } => {
-            progress.say(&format!("going on where it was left: {}", driver.state().phase.name()))?;
+            progress.say("going on where it was left")?;
             if files_differ {
                 progress.say("the files have changed since it was started; it goes on as it was started")?;
             }
@@ -71,7 +65,21 @@ pub(super) async fn run(global: &Global, run: Run) -> anyhow::Result<Exit> {
             return Ok(Exit::Done);
         }
     }
-    drive(driver, progress, global.output).await
+    let world = match world(seat.assignment(), run.kubeconfig.as_deref()).await {
+        Ok(world) => world,
+        Err(error) => {
+            eprintln!("crossfade: {}", chain(&error));
+            return Ok(Exit::BadInput);
+        }
+    };
+    match seat.drive(world) {
+        Ok(driver) => drive(driver, progress).await,
+        Err(error @ StartError::NoPlane(_)) => {
+            eprintln!("crossfade: {error}: `embedded` is for the demo, name a HAProxy");
+            Ok(Exit::BadInput)
+        }
+        Err(error) => Err(error).context("the migration cannot be taken up"),
+    }
 }
 
 fn assignment(definitions: &Definitions, name: Option<&str>) -> Result<Assignment, String> {
@@ -102,26 +110,37 @@ async fn world(assignment: &Assignment, kubeconfig: Option<&Path>) -> Result<Wor
     })
 }
 
-/// Drives a migration to its end, or to where a person is needed.
-async fn drive(mut driver: Driver, mut progress: Progress, format: Format) -> anyhow::Result<Exit> {
-    let interrupt = tokio::signal::ctrl_c();
+/// Drives a migration to its end, or to where it cannot even begin without a person.
+async fn drive(mut driver: Driver, mut progress: Progress) -> anyhow::Result<Exit> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let interrupt = async {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+    };
     tokio::pin!(interrupt);
+    let (mut told, mut needs_human) = (None, false);
     loop {
         // A pass is never cut short: what it has begun it also records.
-        let moved = match driver.pass().await {
+        let (moved, trouble) = match driver.pass().await {
             Ok(pass) => {
                 progress.show(&pass.report)?;
+                needs_human = pass.report.needs_human;
                 if let Some(exit) = end(&driver, &pass.report) {
-                    say_end(&mut progress, &driver, &pass.report, format)?;
+                    progress.say(&closing(&driver, &pass.report))?;
                     return Ok(exit);
                 }
-                pass.moved
+                let person = needs_human.then(|| "a person is needed; it goes on trying meanwhile".to_owned());
+                let unrecorded = pass.unrecorded.map(|error| format!("this cannot be recorded: {}", chain(&error)));
+                (pass.moved, unrecorded.or(person))
             }
-            Err(error) => {
-                progress.say(&format!("nothing is done while it cannot be recorded: {}", chain(&error)))?;
-                false
-            }
+            Err(error) => (false, Some(format!("nothing is done while it cannot be recorded: {}", chain(&error)))),
         };
+        if trouble != told {
+            trouble.iter().try_for_each(|trouble| progress.say(trouble))?;
+            told = trouble;
+        }
         let rest = async {
             if !moved {
                 driver.rest().await;
@@ -129,33 +148,46 @@ async fn drive(mut driver: Driver, mut progress: Progress, format: Format) -> an
         };
         tokio::select! {
             biased;
-            _ = &mut interrupt => {
-                progress.say("interrupted; traffic stays where it is. Run again to go on, then `crossfade abort` to go back.")?;
-                return Ok(Exit::Interrupted);
+            () = &mut interrupt => {
+                progress.say(&interrupted(&driver))?;
+                return Ok(if needs_human { Exit::NeedsHuman } else { Exit::Interrupted });
             }
             () = rest => {}
         }
     }
 }
 
+/// Whether this run is over. Once something was written only the end ends it: what protects must not stop protecting.
 fn end(driver: &Driver, report: &Report) -> Option<Exit> {
     match &driver.state().phase {
         Phase::Completed { .. } => Some(Exit::Done),
         Phase::RolledBack { .. } => Some(Exit::RolledBack),
-        _ if report.needs_human => Some(Exit::NeedsHuman),
+        Phase::Preparing { .. } if report.needs_human => Some(Exit::NeedsHuman),
         _ => None,
     }
 }
 
-fn say_end(progress: &mut Progress, driver: &Driver, report: &Report, format: Format) -> anyhow::Result<()> {
-    if format != Format::Text {
-        return Ok(());
-    }
+fn closing(driver: &Driver, report: &Report) -> String {
+    let state = driver.state();
     let waiting = report.message.clone().unwrap_or_default();
-    progress.say(&match &driver.state().phase {
+    match &state.phase {
+        Phase::Completed { .. } if state.assignment.migration.on_commit == OnCommit::Retain => {
+            "completed: the target has the traffic; the source was left as it is".to_owned()
+        }
         Phase::Completed { .. } => "completed: the target has the traffic, and the source was let go".to_owned(),
+        Phase::RolledBack { cause, .. } if state.ledger.is_empty() => {
+            format!("ended before anything was written: {cause}")
+        }
         Phase::RolledBack { cause, .. } => format!("rolled back to the origin, which was read back: {cause}"),
-        Phase::Preparing { .. } => format!("nothing was written; a person is needed: {waiting}"),
-        _ => format!("a person is needed: {waiting}. Run again to go on."),
-    })
+        _ => format!("nothing was written; a person is needed: {waiting}"),
+    }
+}
+
+fn interrupted(driver: &Driver) -> String {
+    let where_it_is = match &driver.state().phase {
+        Phase::RollingBack { .. } => "interrupted on the way back; run again at once to finish it",
+        Phase::Committing { .. } => "interrupted in the middle of a commit; run again to finish it",
+        _ => "interrupted; traffic stays where it is. Run again to go on; to go back, run again and `crossfade abort`",
+    };
+    where_it_is.to_owned()
 }

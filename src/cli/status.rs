@@ -1,8 +1,11 @@
 //! `crossfade status`: where migrations stand, as their own reports say.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
@@ -20,16 +23,26 @@ pub(super) struct Status {
     watch: bool,
 }
 
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 struct Entry {
     name: String,
     driven: bool,
     report: Option<Report>,
 }
 
+/// Every migration below the root. A root that is not there yet has none; one that cannot be read is an error.
+fn all(root: &Path) -> anyhow::Result<Vec<Directory>> {
+    match fs::read_dir(root) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot read {}", root.display()))
+        }
+        _ => Ok(Directory::all(root)),
+    }
+}
+
 /// The directory of a migration somebody named, or the only one.
 pub(super) fn find(root: &Path, name: Option<&str>) -> Result<Directory, String> {
-    let mut all = Directory::all(root);
+    let mut all = all(root).map_err(|error| format!("{error:#}"))?;
     if let Some(name) = name {
         let suffix = format!(".{name}");
         all.retain(|directory| directory.name() == name || directory.name().ends_with(&suffix));
@@ -45,56 +58,95 @@ pub(super) fn find(root: &Path, name: Option<&str>) -> Result<Directory, String>
 
 pub(super) async fn status(global: &Global, status: Status) -> anyhow::Result<Exit> {
     let root = global.state_root();
-    let mut shown = Vec::new();
+    let mut screen = Screen::default();
     loop {
-        let directories = match &status.migration {
-            Some(name) => match find(&root, Some(name)) {
-                Ok(directory) => vec![directory],
+        let mut directories = all(&root)?;
+        if let Some(name) = &status.migration {
+            match find(&root, Some(name)) {
+                Ok(directory) => directories = vec![directory],
                 Err(message) => {
-                    eprintln!("crossfade: {message}");
+                    output::refuse(global.output, &message);
                     return Ok(Exit::BadInput);
                 }
-            },
-            None => Directory::all(&root),
-        };
-        let entries: Vec<Entry> = directories.iter().map(entry).collect();
-        if entries.is_empty() && global.output == Format::Text && !status.watch {
-            println!("there is no migration in {}", root.display());
+            }
         }
-        if entries != shown {
-            show(global.output, &entries)?;
-            shown = entries;
+        let entries = directories.iter().map(entry).collect::<anyhow::Result<Vec<Entry>>>()?;
+        match global.output {
+            Format::Text if entries.is_empty() => {
+                screen.show(vec![format!("there is no migration in {}", root.display())])?
+            }
+            Format::Text => screen.show(entries.iter().flat_map(Entry::lines).collect())?,
+            format if screen.is_news(&entries) => output::machine(format, &entries)?,
+            _ => {}
         }
         if !status.watch {
             return Ok(Exit::Done);
         }
         tokio::select! {
             _ = tokio::signal::ctrl_c() => return Ok(Exit::Done),
-            () = tokio::time::sleep(Duration::from_millis(250)) => {}
+            () = tokio::time::sleep(LOOK) => {}
         }
     }
 }
 
-fn entry(directory: &Directory) -> Entry {
-    Entry { name: directory.name(), driven: directory.is_driven(), report: directory.report() }
+/// Between two looks at the reports while somebody watches.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// What was shown last: redrawn in place on a terminal, and shown only when it changed elsewhere.
+#[derive(Default)]
+struct Screen {
+    lines: Vec<String>,
+    entries: Vec<Entry>,
 }
 
-fn show(format: Format, entries: &[Entry]) -> anyhow::Result<()> {
-    if format != Format::Text {
-        return output::machine(format, &entries);
+impl Screen {
+    fn show(&mut self, lines: Vec<String>) -> anyhow::Result<()> {
+        if lines == self.lines {
+            return Ok(());
+        }
+        let width = output::is_terminal().then(output::width);
+        if width.is_some() {
+            console::Term::stdout().clear_last_lines(self.lines.len())?;
+        }
+        for line in &lines {
+            output::line(console::truncate_str(line, width.unwrap_or(usize::MAX), "…"))?;
+        }
+        self.lines = lines;
+        Ok(())
     }
-    for Entry { name, driven, report } in entries {
-        println!("{name}");
-        let Some(report) = report else {
-            println!("  it has not reported yet");
-            continue;
+
+    fn is_news(&mut self, entries: &[Entry]) -> bool {
+        let news = entries != self.entries || self.entries.is_empty();
+        self.entries = entries.to_vec();
+        news
+    }
+}
+
+fn entry(directory: &Directory) -> anyhow::Result<Entry> {
+    Ok(Entry { name: directory.name(), driven: directory.is_driven(), report: report(directory)? })
+}
+
+/// The newest report; none where there has not been one yet, an error where it cannot be read.
+fn report(directory: &Directory) -> anyhow::Result<Option<Report>> {
+    let path = directory.journal().with_file_name("report.json");
+    let text = match fs::read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        text => text.with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    Ok(Some(serde_json::from_slice(&text).with_context(|| format!("{} is not a report", path.display()))?))
+}
+
+impl Entry {
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![self.name.clone()];
+        let Some(report) = &self.report else {
+            lines.push("  it has not reported yet".to_owned());
+            return lines;
         };
-        for line in progress::lines(report) {
-            println!("  {line}");
+        lines.extend(progress::lines(report).iter().map(|line| format!("  {line}")));
+        if !self.driven && !report.has_ended() {
+            lines.push(format!("  nobody drives it now; `crossfade run` goes on from here (as of {:.0})", report.at));
         }
-        if !driven && !report.has_ended() {
-            println!("  nobody drives it now; `crossfade run` goes on from here (as of {:.0})", report.at);
-        }
+        lines
     }
-    Ok(())
 }

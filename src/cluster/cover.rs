@@ -24,6 +24,10 @@ const MERGED_LISTS: &[(&str, &[&str])] = &[
 /// Fields that hold quantities. Servers write them in a canonical form: `1000m` becomes `1`.
 const QUANTITIES: &[&str] = &["limits", "requests", "sizeLimit", "divisor", "averageValue"];
 
+/// Maps with keys of the user's choice.
+const FREE_MAPS: &[&str] =
+    &["annotations", "labels", "data", "binaryData", "matchLabels", "nodeSelector", "selector", "limits", "requests"];
+
 /// Whether `live` holds everything that `desired` holds.
 pub fn covers(live: &Value, desired: &Value) -> bool {
     covers_field("", live, desired)
@@ -43,8 +47,7 @@ fn covers_map(field: &str, live: &Map<String, Value>, desired: &Map<String, Valu
         let inner = if QUANTITIES.contains(&field) { field } else { key };
         match live.get(key) {
             Some(found) => covers_field(inner, found, wanted),
-            // Servers leave empty objects and lists out.
-            None => is_empty(wanted),
+            None => is_left_out(key, wanted),
         }
     })
 }
@@ -65,9 +68,11 @@ fn covers_list(field: &str, live: &[Value], desired: &[Value]) -> bool {
     }
 }
 
-fn is_empty(value: &Value) -> bool {
+/// Whether servers leave a value out for being empty. An empty object of a fixed shape is kept, and says
+/// something: `emptyDir: {}` is a volume.
+fn is_left_out(key: &str, value: &Value) -> bool {
     match value {
-        Value::Object(map) => map.values().all(is_empty),
+        Value::Object(map) => map.is_empty() && FREE_MAPS.contains(&key),
         Value::Array(entries) => entries.is_empty(),
         _ => false,
     }
@@ -120,8 +125,7 @@ mod tests {
 
     #[test]
     fn allows_what_others_add_and_nothing_else() {
-        let desired =
-            json!({"spec": {"strategy": {}, "containers": [{"name": "app", "image": "a:1", "args": ["x", "y"]}]}});
+        let desired = json!({"spec": {"nodeSelector": {}, "tolerations": [], "containers": [{"name": "app", "image": "a:1", "args": ["x", "y"]}]}});
         for (live, covered) in [
             (json!([{"name": "app", "image": "a:1", "args": ["x", "y"], "terminationMessagePath": "/dev/log"}]), true),
             (json!([{"name": "sidecar"}, {"name": "app", "image": "a:1", "args": ["x", "y"]}]), true),
@@ -132,6 +136,13 @@ mod tests {
         ] {
             assert_eq!(covers(&json!({"spec": {"containers": live}}), &desired), covered, "{live}");
         }
+    }
+
+    #[test]
+    fn an_empty_volume_is_a_volume() {
+        let desired = json!({"volumes": [{"name": "a", "emptyDir": {}}]});
+        assert!(covers(&desired, &desired));
+        assert!(!covers(&json!({"volumes": [{"name": "a", "hostPath": {"path": "/"}}]}), &desired));
     }
 
     #[test]

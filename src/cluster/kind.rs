@@ -101,6 +101,8 @@ pub trait Kind: Sync {
 pub enum ClusterMade {
     /// The target has one of the same name.
     SameName,
+    /// The target has one of the same name, without what was added to this one.
+    Extended,
     /// The target makes one of another name, so a reference to this one would lead nowhere.
     OtherName,
 }

@@ -37,6 +37,10 @@ fn dangling(reference: &Reference, to: &ObjectRef, inventory: &Inventory) -> Opt
     }
     match inventory.left_out.get(to) {
         Some(Absence::ClusterMade(ClusterMade::SameName)) => None,
+        Some(Absence::ClusterMade(ClusterMade::Extended)) => {
+            let message = format!("needs {to}: the target makes its own, without the imagePullSecrets added here");
+            Some(Finding::notice(field, message))
+        }
         _ if *optional => None,
         Some(Absence::Controlled(controller)) => {
             Some(Finding::notice(field, format!("needs {to}, which {controller} has to make on the target too")))

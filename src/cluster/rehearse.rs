@@ -10,6 +10,7 @@ use super::Cluster;
 use super::apply::{ObjectState, compare, owning};
 use super::error::{ClusterError, Retry};
 use super::object::ObjectRef;
+use super::ownership::FIELD_MANAGER;
 use super::plan::{Desired, MirrorPlan, MirrorProblem};
 use super::request::side_by_side;
 use crate::convert::Finding;
@@ -44,6 +45,8 @@ async fn ask(target: &Cluster, desired: &Desired) -> Result<Vec<MirrorProblem>, 
         Ok(_) if object.kind == "Secret" => Vec::new(),
         Ok(warnings) => warnings.into_iter().map(|warning| Finding::notice("", warning)).collect(),
         Err(error) if error.retry() == Retry::Soon => return Err(error),
+        // Applying clears a conflict with ourselves.
+        Err(ClusterError::Conflict { managers, .. }) if managers == [FIELD_MANAGER] => Vec::new(),
         Err(ClusterError::Conflict { managers, fields, .. }) => {
             vec![Finding::blocks(fields.join(", "), format!("owned on the target by {}", managers.join(", ")))]
         }

@@ -3,6 +3,7 @@
 //! Everything goes over the raw service of the client and not through its typed calls: those write the
 //! text of an answer they cannot read, or of an error, to the log, and that text may hold a Secret.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -19,6 +20,7 @@ use super::Cluster;
 use super::answer::{refusal, warning};
 use super::call::Call;
 use super::error::ClusterError;
+use super::kind::{Objects, kind};
 use super::manifest::Manifest;
 use super::object::ObjectRef;
 use super::served::Resource;
@@ -32,6 +34,16 @@ const PAGE: u32 = 500;
 
 /// Requests at a time. Measured on a 1.37 server: more than 8 add latency and hardly any throughput.
 const IN_FLIGHT: usize = 8;
+
+/// Below this many objects of a kind and namespace, reading them one by one is less work for the server
+/// than listing a namespace that may hold thousands.
+const FEW: usize = 8;
+
+/// One request of a reading of many objects.
+enum Read<'a> {
+    Collection(&'a Resource, &'a str),
+    Object(&'a Resource, &'a ObjectRef),
+}
 
 /// Runs requests side by side, never too many of them, until all succeed or one fails. The answers come
 /// in no particular order.
@@ -82,6 +94,46 @@ impl Cluster {
             metadata.remove("managedFields");
         }
         Manifest::new(item).ok_or_else(|| self.malformed(call, "an object without a name"))
+    }
+
+    /// The resource of a kind in exactly this version.
+    pub(super) fn resource(&self, api_version: &str, kind: &str) -> Result<&Resource, ClusterError> {
+        self.served.resource(api_version, kind).ok_or_else(|| self.not_served(api_version, kind))
+    }
+
+    /// The best version in which this cluster serves a kind.
+    pub(super) fn resource_of(&self, name: &str) -> Result<&Resource, ClusterError> {
+        // Namespaces are no line of the table of kinds.
+        let versions = kind(name).map_or(&["v1"][..], |kind| kind.versions());
+        self.served.first_of(versions, name).ok_or_else(|| self.not_served("", name))
+    }
+
+    /// Reads the objects asked for in the versions asked for; those that do not exist are left out, and
+    /// others may be among them.
+    pub(super) async fn read<'a>(
+        &self,
+        asked: impl Iterator<Item = (&'a str, &'a ObjectRef)>,
+    ) -> Result<Objects, ClusterError> {
+        let mut groups: BTreeMap<(&str, &str, &str), Vec<&ObjectRef>> = BTreeMap::new();
+        for (version, object) in asked {
+            groups.entry((version, &object.kind, &object.namespace)).or_default().push(object);
+        }
+        let mut reads = Vec::new();
+        for ((version, kind, namespace), objects) in groups {
+            let resource = self.resource(version, kind)?;
+            if objects.len() > FEW && resource.namespaced {
+                reads.push(Read::Collection(resource, namespace));
+            } else {
+                reads.extend(objects.into_iter().map(|object| Read::Object(resource, object)));
+            }
+        }
+        let found = side_by_side(reads.into_iter().map(|read| async move {
+            match read {
+                Read::Collection(resource, namespace) => self.list(resource, namespace, "").await,
+                Read::Object(resource, object) => Ok(self.get(resource, object).await?.into_iter().collect()),
+            }
+        }));
+        Ok(found.await?.into_iter().flatten().map(|manifest| (manifest.object().clone(), manifest)).collect())
     }
 
     /// One object, or `None` where there is none of that name.

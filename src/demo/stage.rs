@@ -10,11 +10,10 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::{Afterwards, LOOK};
-use crate::act::executor::Planes;
 use crate::act::store::Directory;
 use crate::balancer::{Balancer, Config, Side};
 use crate::cluster::Link;
-use crate::drive::{Driver, StartError, World};
+use crate::drive::{Driver, Seat, StartError, World};
 use crate::embedded::traffic::{Load, Traffic};
 use crate::embedded::{ClientError, Embedded, Shape};
 use crate::observe::clock::Clock;
@@ -26,6 +25,9 @@ const RATE: u32 = 400;
 
 /// When traffic ends by itself, should the play not end it: longer than any act may take.
 const PLAYTIME: std::time::Duration = std::time::Duration::from_secs(180);
+
+/// Answers after which one that the balancer has passed on has surely reached its user.
+const LAST_ANSWERS: u64 = 10;
 
 /// What is migrated, and how.
 const DEFINITIONS: &str = include_str!("checkout.yaml");
@@ -69,10 +71,10 @@ pub enum StageError {
 }
 
 /// Everything the play needs.
-pub(super) struct Stage {
-    pub(super) green: Embedded,
-    pub(super) balancer: Balancer,
-    pub(super) traffic: Traffic,
+pub(crate) struct Stage {
+    pub(crate) green: Embedded,
+    pub(crate) balancer: Balancer,
+    pub(crate) traffic: Traffic,
     blue: Embedded,
     clients: Clients,
     assignment: Assignment,
@@ -88,8 +90,13 @@ struct Clients {
 
 impl Stage {
     /// Sets the stage: blue serves the workload, green is empty, traffic flows.
-    pub(super) async fn set() -> Result<Self, StageError> {
-        let definitions = load(&[SourceFile { name: "checkout.yaml".to_owned(), text: DEFINITIONS.to_owned() }])?;
+    pub(crate) async fn set() -> Result<Self, StageError> {
+        Self::set_for(DEFINITIONS, RATE).await
+    }
+
+    /// Sets the stage for another migration of the same workload, under another rate of requests.
+    pub(crate) async fn set_for(definitions: &str, rate: u32) -> Result<Self, StageError> {
+        let definitions = load(&[SourceFile { name: "checkout.yaml".to_owned(), text: definitions.to_owned() }])?;
         let migration = definitions.migrations.first().ok_or(StageError::NoPolicy)?.clone();
         let policy = definitions.policy_of(&migration).ok_or(StageError::NoPolicy)?.clone();
         let blue = Embedded::start("blue", Shape::V1_20).await?;
@@ -102,14 +109,14 @@ impl Stage {
         let sides = [(&blue, Side::Source), (&green, Side::Target)];
         let followers = sides.map(|(cluster, side)| follow(&balancer, side, cluster)).into();
         balancer.until_healthy(Side::Source, 3).await;
-        let traffic = Traffic::start(Load { rate: RATE, duration: PLAYTIME, ..Load::new(balancer.address()) });
+        let traffic = Traffic::start(Load { rate, duration: PLAYTIME, ..Load::new(balancer.address()) });
         let state = tempfile::Builder::new().prefix("crossfade-demo-").tempdir()?;
         let assignment = Assignment { migration, policy };
         Ok(Self { green, balancer, traffic, blue, clients, assignment, state, followers })
     }
 
     /// Who is on the stage.
-    pub(super) fn programme(&self) -> Vec<String> {
+    pub(crate) fn programme(&self) -> Vec<String> {
         vec![
             format!("blue    an old cluster (API of 1.20) at {}, with 3 pods", self.blue.url()),
             format!("green   a new cluster (API of 1.37) at {}, empty", self.green.url()),
@@ -119,26 +126,33 @@ impl Stage {
     }
 
     /// Where the journal is kept.
-    pub(super) fn directory(&self) -> Directory {
+    pub(crate) fn directory(&self) -> Directory {
         Directory::of(self.state.path(), &self.assignment.migration)
     }
 
-    /// The engine, at the beginning of an attempt.
-    pub(super) fn driver(&self) -> Result<Driver, StartError> {
+    /// What is migrated, and how.
+    pub(crate) fn assignment(&self) -> Assignment {
+        self.assignment.clone()
+    }
+
+    /// The engine, at the beginning of an attempt or where the last one was left.
+    pub(crate) fn driver(&self) -> Result<Driver, StartError> {
+        Seat::take(self.assignment(), &self.directory())?.drive(self.world())
+    }
+
+    /// The clusters and the balancer, as the engine reaches them.
+    pub(crate) fn world(&self) -> World {
         let plane: Box<dyn crate::plane::Plane> = Box::new(Plane::new(self.balancer.clone()));
         let names = self.assignment.migration.planes.iter().map(|plane| plane.name.clone());
-        let planes: Planes = names.zip([plane]).collect();
-        let world = World {
+        World {
             source: Link::from_client("blue", self.clients.blue.clone()),
             target: Link::from_client("green", self.clients.green.clone()),
-            planes,
-        };
-        let (driver, _) = Driver::take_up(self.assignment.clone(), world, &self.directory())?;
-        Ok(driver)
+            planes: names.zip([plane]).collect(),
+        }
     }
 
     /// What green holds, as `kind version`.
-    pub(super) async fn mirrored(&self) -> Result<Vec<String>, StageError> {
+    pub(crate) async fn mirrored(&self) -> Result<Vec<String>, StageError> {
         let mut found = Vec::new();
         for (version, kind, plural) in KINDS {
             let objects = api(&self.clients.green, version, kind, plural).list(&ListParams::default()).await?;
@@ -148,13 +162,21 @@ impl Stage {
     }
 
     /// Replicas that blue's Deployment asks for.
-    pub(super) async fn source_replicas(&self) -> Result<u64, StageError> {
+    pub(crate) async fn source_replicas(&self) -> Result<u64, StageError> {
         let deployment = api(&self.clients.blue, "apps/v1", "Deployment", "deployments").get("checkout").await?;
         Ok(deployment.data.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1))
     }
 
-    /// Waits for so many more answers, and counts those of green.
-    pub(super) async fn afterwards(&self, requests: u64) -> Afterwards {
+    /// Waits for so many more answers, once those on their way to the `idle` side have arrived, and counts those of green.
+    pub(crate) async fn afterwards(&self, idle: Side, requests: u64) -> Afterwards {
+        while self.balancer.in_flight(idle) > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+        self.answers(LAST_ANSWERS).await;
+        self.answers(requests).await
+    }
+
+    async fn answers(&self, requests: u64) -> Afterwards {
         let green = |report: &crate::embedded::traffic::Report| {
             report.answered.get("green").map(|answered| answered.requests).unwrap_or_default()
         };
@@ -170,7 +192,7 @@ impl Stage {
     }
 
     /// When a user first saw a request fail, beyond the `before` that failed already.
-    pub(super) fn first_failure(&self, before: u64, clock: Clock) -> impl Future<Output = Timestamp> + use<> {
+    pub(crate) fn first_failure(&self, before: u64, clock: Clock) -> impl Future<Output = Timestamp> + use<> {
         let traffic = self.traffic.live();
         let watching = tokio::spawn(async move {
             while traffic.report().failed() <= before {
@@ -182,7 +204,7 @@ impl Stage {
     }
 
     /// Clears the stage.
-    pub(super) async fn strike(self) {
+    pub(crate) async fn strike(self) {
         self.traffic.stop().await;
         for follower in &self.followers {
             follower.abort();

@@ -29,6 +29,9 @@ pub(super) fn fill(shape: Shape, kind: &Kind, object: &mut Value) {
             put(object, "/spec", &json!({"successfulJobsHistoryLimit": 3, "failedJobsHistoryLimit": 1}));
             pod(object, "/spec/jobTemplate/spec/template/spec");
         }
+        "Ingress" => items(object, "/spec/rules")
+            .flat_map(|rule| items(rule, "/http/paths"))
+            .for_each(|path| put(path, "", &json!({"pathType": "ImplementationSpecific"}))),
         "Pod" => pod(object, "/spec"),
         _ => workload(kind, object),
     }
@@ -43,12 +46,21 @@ pub(super) fn assign(shape: Shape, kind: &Kind, object: &mut Value) {
             put(object, "", &json!({"status": {"loadBalancer": {}}}));
         }
         "Ingress" => put(object, "", &json!({"status": {"loadBalancer": {}}})),
+        "HorizontalPodAutoscaler" => {
+            put(object, "", &json!({"status": {"currentReplicas": 0, "desiredReplicas": 0}}));
+        }
         "PodDisruptionBudget" => {
             let none = json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0});
             put(object, "", &json!({ "status": none }));
         }
         _ if kind.status => put(object, "", &json!({"status": {}})),
         _ => {}
+    }
+    // The old server writes out the empty time of templates, which every mirror has to bear.
+    if shape == Shape::V1_20
+        && let Some(Value::Object(metadata)) = object.pointer_mut("/spec/template/metadata")
+    {
+        metadata.entry("creationTimestamp").or_insert(Value::Null);
     }
 }
 

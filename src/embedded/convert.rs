@@ -4,9 +4,12 @@
 //! HorizontalPodAutoscaler do not, and are rewritten through their stable form. What has no counterpart
 //! in the version asked for is refused, never dropped.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::failure::Failure;
+
+/// Where `autoscaling/v1` keeps the metrics it has no fields for.
+const METRICS_ANNOTATION: &str = "autoscaling.alpha.kubernetes.io/metrics";
 
 /// The object as `api_version` shows it.
 pub(super) fn show(object: &Value, api_version: &str) -> Result<Value, Failure> {
@@ -65,38 +68,56 @@ fn ingress_backend(backend: &mut Value, stable: bool) {
     }
 }
 
+/// Takes the metrics out in their stable form and puts them back in the other one.
 fn autoscaler(object: &mut Value, from: &str, to: &str) -> Result<(), Failure> {
-    let Some(spec) = object["spec"].as_object_mut() else { return Ok(()) };
-    let stable: Vec<Value> = match from {
-        "v1" => spec.remove("targetCPUUtilizationPercentage").map(cpu_target).into_iter().collect(),
-        "v2beta1" => metrics(spec).into_iter().map(metric_to_stable).collect::<Result<_, _>>()?,
-        _ => metrics(spec),
+    let stable = match from {
+        "v1" => {
+            let others = take(object, "/metadata/annotations", METRICS_ANNOTATION);
+            let others = others.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+            let cpu = take(object, "/spec", "targetCPUUtilizationPercentage");
+            let cpu = (!cpu.is_null()).then(|| cpu_target(cpu));
+            metrics_from_beta(others)?.into_iter().chain(cpu).collect()
+        }
+        "v2beta1" => metrics_from_beta(list(take(object, "/spec", "metrics")))?,
+        _ => list(take(object, "/spec", "metrics")),
     };
     match to {
-        "v1" => match stable.as_slice() {
-            [] => {}
-            [metric] if *metric == cpu_target(metric["resource"]["target"]["averageUtilization"].clone()) => {
-                let percent = metric["resource"]["target"]["averageUtilization"].clone();
-                spec.insert("targetCPUUtilizationPercentage".to_owned(), percent);
+        "v1" => {
+            let is_cpu = |metric: &Value| *metric == cpu_target(percent_of(metric));
+            let (cpu, others): (Vec<Value>, Vec<Value>) = stable.into_iter().partition(is_cpu);
+            if let Some(cpu) = cpu.first() {
+                object["spec"]["targetCPUUtilizationPercentage"] = percent_of(cpu);
             }
-            _ => return Err(no_counterpart("metrics beside the use of CPU", "autoscaling/v1")),
-        },
-        "v2beta1" => {
-            let old = stable.into_iter().map(metric_to_beta).collect::<Result<Vec<_>, _>>()?;
-            spec.insert("metrics".to_owned(), old.into());
+            if !others.is_empty() {
+                let others = Value::from(metrics_to_beta(others)?).to_string();
+                object["metadata"]["annotations"][METRICS_ANNOTATION] = others.into();
+            }
         }
-        _ => {
-            spec.insert("metrics".to_owned(), stable.into());
-        }
+        "v2beta1" => object["spec"]["metrics"] = metrics_to_beta(stable)?.into(),
+        _ => object["spec"]["metrics"] = stable.into(),
     }
     Ok(())
 }
 
-fn metrics(spec: &mut Map<String, Value>) -> Vec<Value> {
-    match spec.remove("metrics") {
-        Some(Value::Array(metrics)) => metrics,
+/// Removes a field of the object at this place, and returns it.
+fn take(object: &mut Value, at: &str, field: &str) -> Value {
+    let Some(Value::Object(fields)) = object.pointer_mut(at) else { return Value::Null };
+    let taken = fields.remove(field).unwrap_or_default();
+    if fields.is_empty() && at.ends_with("/annotations") {
+        take(object, "/metadata", "annotations");
+    }
+    taken
+}
+
+fn list(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items,
         _ => Vec::new(),
     }
+}
+
+fn percent_of(metric: &Value) -> Value {
+    metric["resource"]["target"]["averageUtilization"].clone()
 }
 
 fn cpu_target(percent: Value) -> Value {
@@ -104,28 +125,34 @@ fn cpu_target(percent: Value) -> Value {
     json!({"type": "Resource", "resource": {"name": "cpu", "target": target}})
 }
 
-fn metric_to_stable(metric: Value) -> Result<Value, Failure> {
-    let resource = &metric["resource"];
-    let target = match (&resource["targetAverageUtilization"], &resource["targetAverageValue"]) {
-        (Value::Null, Value::Null) => return Err(no_counterpart("this metric", "another version")),
-        (Value::Null, value) => json!({"type": "AverageValue", "averageValue": value}),
-        (percent, _) => json!({"type": "Utilization", "averageUtilization": percent}),
+fn metrics_from_beta(metrics: Vec<Value>) -> Result<Vec<Value>, Failure> {
+    let convert = |metric: Value| {
+        let resource = &metric["resource"];
+        let target = match (&resource["targetAverageUtilization"], &resource["targetAverageValue"]) {
+            (Value::Null, Value::Null) => return Err(no_counterpart("another version")),
+            (Value::Null, value) => json!({"type": "AverageValue", "averageValue": value}),
+            (percent, _) => json!({"type": "Utilization", "averageUtilization": percent}),
+        };
+        Ok(json!({"type": "Resource", "resource": {"name": resource["name"], "target": target}}))
     };
-    Ok(json!({"type": "Resource", "resource": {"name": resource["name"], "target": target}}))
+    metrics.into_iter().map(convert).collect()
 }
 
-fn metric_to_beta(metric: Value) -> Result<Value, Failure> {
-    let (name, target) = (&metric["resource"]["name"], &metric["resource"]["target"]);
-    let resource = match target["type"].as_str() {
-        Some("Utilization") => json!({"name": name, "targetAverageUtilization": target["averageUtilization"]}),
-        Some("AverageValue") => json!({"name": name, "targetAverageValue": target["averageValue"]}),
-        _ => return Err(no_counterpart("this metric", "autoscaling/v2beta1")),
+fn metrics_to_beta(metrics: Vec<Value>) -> Result<Vec<Value>, Failure> {
+    let convert = |metric: Value| {
+        let (name, target) = (&metric["resource"]["name"], &metric["resource"]["target"]);
+        let resource = match target["type"].as_str() {
+            Some("Utilization") => json!({"name": name, "targetAverageUtilization": target["averageUtilization"]}),
+            Some("AverageValue") => json!({"name": name, "targetAverageValue": target["averageValue"]}),
+            _ => return Err(no_counterpart("autoscaling/v2beta1")),
+        };
+        Ok(json!({"type": "Resource", "resource": resource}))
     };
-    Ok(json!({"type": "Resource", "resource": resource}))
+    metrics.into_iter().map(convert).collect()
 }
 
-fn no_counterpart(what: &str, version: &str) -> Failure {
-    Failure::internal(format!("the embedded server cannot show {what} in {version}"))
+fn no_counterpart(version: &str) -> Failure {
+    Failure::internal(format!("the embedded server cannot show a metric of this type in {version}"))
 }
 
 #[cfg(test)]
@@ -159,10 +186,25 @@ mod tests {
     }
 
     #[test]
+    fn what_v1_has_no_field_for_is_kept_in_an_annotation() {
+        let memory = json!({"type": "Resource", "resource": {"name": "memory", "targetAverageValue": "1Gi"}});
+        let cpu = json!({"type": "Resource", "resource": {"name": "cpu", "targetAverageUtilization": 70}});
+        let beta = json!({"apiVersion": "autoscaling/v2beta1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"},
+                          "spec": {"metrics": [memory, cpu]}});
+        let v1 = show(&beta, "autoscaling/v1").unwrap();
+        assert_eq!(v1["spec"], json!({"targetCPUUtilizationPercentage": 70}));
+        // As a real v1.20.15 server wrote it, but for the order of fields.
+        let kept: Value =
+            serde_json::from_str(v1["metadata"]["annotations"][METRICS_ANNOTATION].as_str().unwrap()).unwrap();
+        assert_eq!(kept, json!([memory]));
+        assert_eq!(show(&v1, "autoscaling/v2beta1").unwrap(), beta);
+    }
+
+    #[test]
     fn nothing_is_dropped_on_the_way() {
-        let memory = json!({"type": "Resource", "resource": {"name": "memory", "target": {"type": "Utilization", "averageUtilization": 70}}});
+        let pods = json!({"type": "Pods", "pods": {"metric": {"name": "rps"}}});
         let stable =
-            json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "spec": {"metrics": [memory]}});
+            json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "spec": {"metrics": [pods]}});
         assert_eq!(show(&stable, "autoscaling/v1").unwrap_err().code, 500);
     }
 }

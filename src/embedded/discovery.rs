@@ -57,7 +57,7 @@ pub(super) fn resources(shape: Shape, name: &str, version: &str) -> Option<Value
     let served = group.versions.iter().find(|served| served.name == version)?;
     let mut resources = Vec::new();
     for kind in served.kinds {
-        resources.push(resource(kind));
+        resources.push(resource(shape, kind));
         resources.extend(subresources(kind).map(|(name, of)| {
             let mut resource = of.clone();
             resource["name"] = format!("{}/{name}", kind.plural).into();
@@ -101,13 +101,14 @@ fn group(group: &Group) -> Value {
     json!({"name": group.name, "versions": versions, "preferredVersion": preferred})
 }
 
-fn resource(kind: &Kind) -> Value {
+fn resource(shape: Shape, kind: &Kind) -> Value {
     let mut resource = json!({
         "name": kind.plural,
-        "singularName": kind.singular,
+        // The old server leaves it empty, and clients make it up from the kind.
+        "singularName": if shape == Shape::V1_20 { "" } else { kind.singular },
         "namespaced": kind.namespaced,
         "kind": kind.name,
-        "verbs": verbs(kind),
+        "verbs": verbs(shape, kind),
     });
     decorate(&mut resource, kind);
     resource
@@ -119,17 +120,20 @@ fn aggregated_version(version: &Version) -> Value {
 }
 
 fn aggregated_resource(kind: &Kind) -> Value {
-    let of = |kind: &str| json!({"group": "", "version": "", "kind": kind});
     let mut resource = json!({
         "resource": kind.plural,
-        "responseKind": of(kind.name),
+        "responseKind": {"group": "", "version": "", "kind": kind.name},
         "scope": if kind.namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": kind.singular,
-        "verbs": verbs(kind),
+        "verbs": verbs(Shape::V1_37, kind),
     });
     decorate(&mut resource, kind);
     let below: Vec<Value> = subresources(kind)
-        .map(|(name, kind)| json!({"subresource": name, "responseKind": kind, "verbs": SUBRESOURCE_VERBS}))
+        .map(|(name, of)| {
+            let mut full = json!({"group": "", "version": ""});
+            json_patch::merge(&mut full, &of);
+            json!({"subresource": name, "responseKind": full, "verbs": SUBRESOURCE_VERBS})
+        })
         .collect();
     if !below.is_empty() {
         resource["subresources"] = below.into();
@@ -146,9 +150,10 @@ fn decorate(resource: &mut Value, kind: &Kind) {
     }
 }
 
-/// Namespaces cannot be deleted as a collection.
-fn verbs(kind: &Kind) -> Vec<&'static str> {
-    OBJECT_VERBS.into_iter().filter(|verb| kind.name != "Namespace" || *verb != "deletecollection").collect()
+/// Namespaces cannot be deleted as a collection, nor could Services once.
+fn verbs(shape: Shape, kind: &Kind) -> Vec<&'static str> {
+    let singly = kind.name == "Namespace" || (kind.name == "Service" && shape == Shape::V1_20);
+    OBJECT_VERBS.into_iter().filter(|verb| !singly || *verb != "deletecollection").collect()
 }
 
 /// Name and kind of each subresource, in the order of names.

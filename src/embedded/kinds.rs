@@ -187,7 +187,6 @@ const fn group(name: &'static str, versions: &'static [Version]) -> Group {
 
 static V1_20: &[Group] = &[
     group("", &[version("v1", CORE)]),
-    group("extensions", &[version("v1beta1", &[&INGRESS])]),
     group("apps", &[version("v1", APPS)]),
     group(
         "autoscaling",
@@ -198,6 +197,7 @@ static V1_20: &[Group] = &[
         "networking.k8s.io",
         &[version("v1", &[&INGRESS_CLASS, &INGRESS, &NETWORK_POLICY]), version("v1beta1", &[&INGRESS_CLASS, &INGRESS])],
     ),
+    group("extensions", &[version("v1beta1", &[&INGRESS])]),
     group("policy", &[version("v1beta1", &[&DISRUPTION_BUDGET])]),
     group("rbac.authorization.k8s.io", &[version("v1", RBAC), version("v1beta1", RBAC)]),
     group("storage.k8s.io", &[version("v1", &[&STORAGE_CLASS]), version("v1beta1", &[&STORAGE_CLASS])]),

@@ -118,6 +118,8 @@ pub(super) async fn live(
         Ok(serving) => serving,
         Err(error) => {
             tracing::error!(pod = %name, %error, "a pod could not listen");
+            // Its successor would meet the same want of ports; the pause keeps them from meeting it in a loop.
+            tokio::time::sleep(life.start).await;
             tell(Event::Gone);
             return;
         }

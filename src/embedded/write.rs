@@ -222,12 +222,11 @@ impl Write<'_> {
         }
         let going = !object["metadata"]["deletionTimestamp"].is_null() && self.target.kind.name != "Pod";
         let key = self.key(name);
-        let released = going && !has_finalizers(&object);
-        let kept = transaction.put(key.clone(), object);
-        if released {
+        if going && !has_finalizers(&object) {
             transaction.remove(&key);
+            return Ok(object);
         }
-        Ok(Value::clone(&kept))
+        Ok(Value::clone(&transaction.put(key, object)))
     }
 
     fn live(&self, transaction: &Transaction<'_>) -> Result<Option<Value>, Failure> {
@@ -243,7 +242,8 @@ impl Write<'_> {
     }
 
     fn writer(&self) -> Writer<'_> {
-        let subresource = self.target.subresource;
+        // Owners were not told apart by subresource before v1.21.
+        let subresource = if self.shape == Shape::V1_20 { "" } else { self.target.subresource };
         Writer { manager: self.manager, api_version: self.api_version, subresource, now: self.now }
     }
 }

@@ -41,10 +41,19 @@ pub fn shortage(weight: Weight, demand: &Demand, target: &BTreeMap<ObjectRef, Re
     })
 }
 
+/// The first workload that a cluster has fewer replicas of than the demand, with the number it has.
+pub fn shrunk(demand: &Demand, source: &BTreeMap<ObjectRef, Replicas>) -> Option<WaitingOn> {
+    demand.iter().find_map(|(workload, origin)| {
+        let now = source.get(workload).map_or(0, |pods| pods.desired);
+        (now < *origin).then(|| WaitingOn::SourceShrank { workload: workload.clone(), now, origin: *origin })
+    })
+}
+
 /// The first workload that should have pods and has none ready.
-pub fn lost(demand: &Demand, target: &BTreeMap<ObjectRef, Replicas>) -> Option<ObjectRef> {
-    let lost =
-        |(workload, demand): (&ObjectRef, &u32)| *demand > 0 && target.get(workload).is_none_or(|pods| pods.ready == 0);
+pub fn lost(demand: &Demand, cluster: &BTreeMap<ObjectRef, Replicas>) -> Option<ObjectRef> {
+    let lost = |(workload, demand): (&ObjectRef, &u32)| {
+        *demand > 0 && cluster.get(workload).is_none_or(|pods| pods.ready == 0)
+    };
     demand.iter().find(|entry| lost(*entry)).map(|(workload, _)| workload.clone())
 }
 

@@ -1,8 +1,9 @@
 //! Whether the target serves as well as it must. PURE.
 //!
-//! **Trip.** The lowest fraction of bad requests that the counts still leave plausible lies above the limit, and above what
-//! the source itself shows at the same moment where the metric has it as its baseline: a fault both sides share is no
-//! reason to move traffic back.
+//! **Trip.** The lowest fraction of bad requests that the counts still leave plausible lies above the limit, and, where the
+//! metric has the source as its baseline and the source is over the limit too, it is proven to exceed what the source shows
+//! at the same moment: a fault both sides share is no reason to move traffic back. A source counts as a baseline only on `minSamples` of its own: the last
+//! stray request of an idle one excuses nothing.
 //!
 //! **First start.** Fewer requests than `minSamples` are no evidence to advance, but three failures of three are
 //! evidence to go back.
@@ -12,7 +13,7 @@
 //! **Missing data** is `NoData`, an unanswered question `Error`; both hold, neither advances nor aborts.
 
 use super::{Finding, Verdict};
-use crate::analysis::statistics::lowest_plausible;
+use crate::analysis::statistics::{Counted, least_excess, lowest_plausible};
 use crate::migration::snapshot::{MetricSample, SideSample};
 use crate::policy::{Baseline, MetricSpec};
 
@@ -23,15 +24,19 @@ pub fn judge(spec: &MetricSpec, sample: &MetricSample) -> Finding {
         SideSample::NoData(why) => return Finding::new(Verdict::NoData, why),
         SideSample::Error(why) => return Finding::new(Verdict::Error, why),
     };
-    let baseline = spec.baseline.and_then(|Baseline::Source| rate(&sample.source));
-    let limit = spec.max.max(baseline.unwrap_or_default());
+    let baseline = spec.baseline.and_then(|Baseline::Source| baseline(spec, &sample.source));
+    let source = baseline.map(|(bad, total)| bad / total);
+    let limit = spec.max.max(source.unwrap_or_default());
+    // A source within the limit excuses nothing, however few of its requests were counted.
+    let excused = |source: Counted| source.0 / source.1 > spec.max && least_excess((bad, total), source) <= 0.0;
+    let exceeds = !baseline.is_some_and(excused);
     let counted =
         format!("{bad:.0} of {total:.0} requests bad ({})", percent(if total > 0.0 { bad / total } else { 0.0 }));
-    let allowed = match baseline {
+    let allowed = match source {
         Some(source) => format!("allowed {}, source {}", percent(spec.max), percent(source)),
         None => format!("allowed {}", percent(spec.max)),
     };
-    if lowest_plausible(bad, total) > limit {
+    if lowest_plausible(bad, total) > spec.max && exceeds {
         Finding::new(Verdict::Fail, format!("{counted}; {allowed}"))
     } else if total < spec.min_samples as f64 {
         Finding::new(Verdict::NoData, format!("{total:.0} of the {} requests that count as evidence", spec.min_samples))
@@ -42,9 +47,10 @@ pub fn judge(spec: &MetricSpec, sample: &MetricSample) -> Finding {
     }
 }
 
-fn rate(sample: &SideSample) -> Option<f64> {
-    match sample {
-        SideSample::Counts { bad, total } if *total > 0.0 => Some((bad / total).clamp(0.0, 1.0)),
+/// The source's counts, where there are enough of them to compare with.
+fn baseline(spec: &MetricSpec, source: &SideSample) -> Option<Counted> {
+    match source {
+        SideSample::Counts { bad, total } if *total >= spec.min_samples as f64 => Some((*bad, *total)),
         _ => None,
     }
 }
@@ -78,6 +84,7 @@ mod tests {
             (counts(0.0, 49.0), Verdict::NoData),
             (counts(2.0, 100.0), Verdict::NoData),
             (counts(300.0, 1000.0), Verdict::Fail),
+            (counts(50.0, 1000.0), Verdict::Fail),
             (SideSample::NoData("no series".into()), Verdict::NoData),
             (SideSample::Error("refused".into()), Verdict::Error),
         ] {
@@ -91,5 +98,13 @@ mod tests {
         let sample = SidePair { source: counts(350.0, 1000.0), target: counts(300.0, 1000.0) };
         assert_eq!(judge(&spec(Some(Baseline::Source)), &sample).verdict, Verdict::Pass);
         assert_eq!(judge(&spec(None), &sample).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn an_idle_source_excuses_nothing() {
+        for source in [counts(1.0, 1.0), counts(40.0, 40.0), counts(0.0, 0.0)] {
+            let sample = SidePair { source, target: counts(500.0, 1000.0) };
+            assert_eq!(judge(&spec(Some(Baseline::Source)), &sample).verdict, Verdict::Fail, "{sample:?}");
+        }
     }
 }

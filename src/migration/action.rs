@@ -27,6 +27,8 @@ pub enum Action {
         from: Weight,
         /// The weight it shall have.
         to: Weight,
+        /// Its setting in the origin: in which proportions its backends share a side.
+        origin: serde_json::Value,
     },
     /// Bring a plane back to the setting recorded in the origin.
     RestorePlane {
@@ -54,8 +56,9 @@ pub enum Action {
     },
 }
 
-/// How an action is undone.
-#[derive(Debug, Clone, PartialEq)]
+/// How an action is undone; part of the journal beside every intent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Inverse {
     /// By the rollback of the plane to its origin.
     Origin(Name),
@@ -80,7 +83,7 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ApplyObject { object } => write!(f, "apply {object}"),
-            Self::SetWeight { plane, from, to } => write!(f, "set {plane} from {from} to {to}"),
+            Self::SetWeight { plane, from, to, .. } => write!(f, "set {plane} from {from} to {to}"),
             Self::RestorePlane { plane, .. } => write!(f, "restore {plane} to its origin"),
             Self::DrainSource { plane } => write!(f, "drain the source on {plane}"),
             Self::ScaleSource { workload, from } => write!(f, "scale the source's {workload} from {from} to 0"),

@@ -19,6 +19,7 @@ mod start;
 
 use jiff::{SignedDuration, Timestamp};
 
+use self::protect::Protection;
 use super::action::Action;
 use super::command::Reply;
 use super::snapshot::{MirrorView, MirroredObject, Observed, Snapshot};
@@ -57,21 +58,26 @@ pub struct Gates {
 pub fn decide(state: &State, snapshot: &Snapshot) -> Decision {
     let (state, replies) = command::answer(state, snapshot);
     let gates = ask(&state, snapshot);
-    let state = match protect::threat(&state, snapshot, &gates) {
-        Some(cause) => rollback::begin(state, cause, snapshot.now),
-        None => state,
-    };
-    let step = match &state.phase {
-        Phase::Preparing { .. } => start::prepare(&state, snapshot),
-        Phase::Mirroring { since, origin } => start::mirror(&state, snapshot, *since, origin),
-        Phase::Shifting(shifting) => shift::shift(&state, snapshot, shifting, &gates),
-        Phase::Soaking { since, .. } => shift::soak(&state, snapshot, *since),
-        Phase::Committing { origin, by, stage } => commit::commit(&state, snapshot, origin, by, *stage),
-        Phase::RollingBack { origin, cause, since } => rollback::roll_back(&state, snapshot, origin, cause, *since),
-        Phase::Completed { .. } | Phase::RolledBack { .. } => Step::stay(&state),
+    let step = match protect::judge(&state, snapshot, &gates) {
+        Protection::Quiet => advance(&state, snapshot, &gates),
+        Protection::GoBack(cause) => advance(&rollback::begin(state, cause, snapshot.now), snapshot, &gates),
+        Protection::NoWayBack(waiting) => Step { needs_human: true, ..Step::hold(&state, waiting) },
     };
     let Step { state, actions, waiting, needs_human } = step;
     Decision { state, actions, waiting, needs_human, gates, replies }
+}
+
+/// The phase's own next step.
+fn advance(state: &State, snapshot: &Snapshot, gates: &Gates) -> Step {
+    match &state.phase {
+        Phase::Preparing { .. } => start::prepare(state, snapshot),
+        Phase::Mirroring { since, origin } => start::mirror(state, snapshot, *since, origin),
+        Phase::Shifting(shifting) => shift::shift(state, snapshot, shifting, gates),
+        Phase::Soaking { origin, since } => shift::soak(state, snapshot, origin, *since),
+        Phase::Committing { since, stage, .. } => commit::commit(state, snapshot, *since, *stage),
+        Phase::RollingBack { origin, cause, since } => rollback::roll_back(state, snapshot, origin, cause, *since),
+        Phase::Completed { .. } | Phase::RolledBack { .. } => Step::stay(state),
+    }
 }
 
 fn ask(state: &State, snapshot: &Snapshot) -> Gates {
@@ -120,12 +126,15 @@ fn seen<'s, T>(what: &str, observed: &'s Observed<T>) -> Result<&'s T, WaitingOn
     }
 }
 
+/// Objects applied in one pass: some seconds' worth, so that nothing else has to wait longer for its turn.
+const BATCH: usize = 50;
+
 /// Actions that bring the target's objects in line, and the wait for them; `None` where they are.
 fn mirror_actions(mirror: &MirrorView, snapshot: &Snapshot) -> Option<(Vec<Action>, WaitingOn)> {
-    let pending = mirror.objects.iter().filter(|object| !object.in_sync);
+    let pending = mirror.objects.iter().filter(|object| !object.in_sync).take(BATCH);
     let apply = |o: &MirroredObject| Action::ApplyObject { object: o.object.clone() };
     let actions: Vec<_> = pending.map(apply).collect();
-    let pending = actions.len();
+    let pending = mirror.objects.iter().filter(|object| !object.in_sync).count();
     let waiting = failure(snapshot, |action| matches!(action, Action::ApplyObject { .. }))
         .unwrap_or(WaitingOn::Mirror { pending, all: mirror.objects.len() });
     (pending > 0).then_some((actions, waiting))

@@ -73,8 +73,8 @@ pub struct Snapshot {
     pub target: Observed<BTreeMap<ObjectRef, Replicas>>,
     /// Every plane of the migration.
     pub planes: BTreeMap<Name, Observed<PlaneView>>,
-    /// Weights of the policy that a plane cannot represent, in a sentence each.
-    pub unrepresentable: Vec<String>,
+    /// What will not pass by waiting: planes that are not as the migration names them, weights they cannot represent.
+    pub plane_problems: Vec<String>,
     /// Every metric of the policy.
     pub metrics: BTreeMap<Name, MetricSample>,
     /// Requests counted per cluster over the analysis window.

@@ -133,6 +133,10 @@ pub enum Phase {
         origin: Arc<Origin>,
         /// Who said commit, and when.
         by: Mark,
+        /// Since when.
+        since: Timestamp,
+        /// Objects whose ownership is given up at the end, whatever becomes of the source until then.
+        objects: Vec<ObjectRef>,
         /// How far it has come.
         stage: CommitStage,
     },

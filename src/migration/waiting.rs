@@ -61,6 +61,22 @@ pub enum WaitingOn {
         /// Pods needed for it.
         needed: u32,
     },
+    /// The source has fewer pods than it began with: a rollback would not find the capacity it counts on.
+    SourceShrank {
+        /// The workload.
+        workload: ObjectRef,
+        /// Replicas now, or none where the workload is gone.
+        now: u32,
+        /// Replicas in the origin.
+        origin: u32,
+    },
+    /// The target should be relieved of its traffic, and the source has no ready pod to take it.
+    NoWayBack {
+        /// The workload without pods on the source.
+        workload: ObjectRef,
+        /// Why the target should be relieved.
+        cause: String,
+    },
     /// A plane cannot be reached.
     PlaneUnreachable {
         /// The plane.
@@ -177,6 +193,8 @@ impl WaitingOn {
             Self::ActionFailed { .. } => "ActionFailed",
             Self::WorkloadReady { .. } => "WorkloadReady",
             Self::Capacity { .. } => "Capacity",
+            Self::SourceShrank { .. } => "SourceShrank",
+            Self::NoWayBack { .. } => "NoWayBack",
             Self::PlaneUnreachable { .. } => "PlaneUnreachable",
             Self::PlaneBackends { .. } => "PlaneBackends",
             Self::PlaneMoving { .. } => "PlaneMoving",
@@ -210,6 +228,15 @@ impl fmt::Display for WaitingOn {
             }
             Self::Capacity { workload, weight, ready, needed } => {
                 write!(f, "{workload} needs {needed} ready pods on the target to carry {weight}, has {ready}")
+            }
+            Self::SourceShrank { workload, now, origin } => {
+                write!(
+                    f,
+                    "the source's {workload} has {now} of the {origin} replicas it began with; scale it back to go on"
+                )
+            }
+            Self::NoWayBack { workload, cause } => {
+                write!(f, "{cause}; and the source's {workload} has no ready pod to go back to")
             }
             Self::PlaneUnreachable { plane, why } => write!(f, "{plane} cannot be reached: {why}"),
             Self::PlaneBackends { plane } => write!(f, "{plane} sees no usable backend on the target"),

@@ -39,9 +39,8 @@ impl History {
                 readings.clear();
             }
             readings.push_back(reading);
-            // The newest reading before the window stays: the window begins with it.
-            while readings.len() > MOST || readings.get(1).is_some_and(|second| now.duration_since(second.at) >= window)
-            {
+            // Strictly within the window: what was counted before a step began must not speak for it.
+            while readings.len() > MOST || readings.front().is_some_and(|first| now.duration_since(first.at) > window) {
                 readings.pop_front();
             }
         }

@@ -4,7 +4,6 @@
 //! backend that is up; draining closes a side to spilled requests too.
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 
 use super::{Plane, PlaneError};
 use crate::balancer::{Balancer, Side};
@@ -15,13 +14,6 @@ use crate::policy::Weight;
 #[derive(Debug, Clone)]
 pub struct Embedded {
     balancer: Balancer,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Setting {
-    weight: Weight,
-    source_drained: bool,
 }
 
 impl Embedded {
@@ -53,10 +45,9 @@ impl Embedded {
 impl Plane for Embedded {
     async fn observe(&self) -> Result<PlaneView, PlaneError> {
         let weight = self.balancer.weight();
-        let setting = Setting { weight, source_drained: self.balancer.is_drained(Side::Source) };
         Ok(PlaneView {
             weight,
-            setting: serde_json::to_value(setting).unwrap_or_default(),
+            setting: weight.basis_points().into(),
             source: self.side(Side::Source),
             target: self.side(Side::Target),
         })
@@ -66,7 +57,7 @@ impl Plane for Embedded {
         Ok(())
     }
 
-    async fn shift(&self, from: Weight, to: Weight) -> Result<(), PlaneError> {
+    async fn shift(&self, from: Weight, to: Weight, _: &serde_json::Value) -> Result<(), PlaneError> {
         let observed = self.balancer.weight();
         if observed.is_between(from, to) {
             self.change(from, to, observed)
@@ -76,13 +67,10 @@ impl Plane for Embedded {
     }
 
     async fn restore(&self, setting: &serde_json::Value) -> Result<(), PlaneError> {
-        let recorded: Setting = serde_json::from_value(setting.clone())
+        let recorded: Weight = serde_json::from_value(setting.clone())
             .map_err(|_| PlaneError::Malformed { what: "the recorded setting".to_owned() })?;
-        if !recorded.source_drained {
-            self.balancer.admit(Side::Source);
-        }
         let observed = self.balancer.weight();
-        self.change(observed, recorded.weight, observed)
+        self.change(observed, recorded, observed)
     }
 
     async fn drain_source(&self) -> Result<(), PlaneError> {

@@ -1,13 +1,16 @@
 //! HAProxy, by its Runtime API.
 //!
 //! One backend, some of whose servers lead to the source and some to the target. The weight of a side is spread over its
-//! servers in the proportions they had when first seen, so a small server stays a small server. Servers on neither side
-//! are never written, and refused if they take traffic: their share would belong to nobody.
+//! servers in the proportions of the origin, so a small server stays a small server. Servers on neither side are never
+//! written, and refused if they take traffic: their share would belong to nobody.
+//!
+//! What is ours is the weights, and before commit nothing else: who puts a server into maintenance or takes it out is not
+//! followed, not undone, and while a server is out it counts as 0 and is not written.
 //!
 //! What zero means here: weight 0 takes no new sessions but keeps persistent ones; `drain` ends those too. A server in DRAIN
-//! or MAINT still shows its weight, so it counts as 0. A percentage would be of the *initial* weight, so only plain numbers
-//! are written. A reload silently restores the file's weights; it shows as drift. Sources: HAProxy 2.6 management guide,
-//! sections 9.1 and 9.3.
+//! or MAINT still shows its weight. A percentage would be of the *initial* weight, so only plain numbers are written. A
+//! reload silently restores the file's weights; it shows as drift. Sources: HAProxy 2.6 management guide, sections 9.1 and
+//! 9.3.
 
 mod runtime;
 mod weights;
@@ -15,7 +18,6 @@ mod weights;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 
 use self::runtime::Runtime;
 use self::weights::{Server, Sides};
@@ -30,36 +32,28 @@ pub struct Haproxy {
     runtime: Runtime,
 }
 
-/// What Crossfade may change on a server: all that a rollback restores.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Setting {
+/// The weight of each server that is on a side: all that a rollback restores.
+type Setting = BTreeMap<String, u32>;
+
+/// Weight and administrative state of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Admitted {
     weight: u32,
     state: Admin,
 }
 
-/// Administrative state of a server, as `set server … state` takes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// Administrative state of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Admin {
     Ready,
     Drain,
     Maint,
 }
 
-impl Admin {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Drain => "drain",
-            Self::Maint => "maint",
-        }
-    }
-}
-
 /// One server as observed.
 #[derive(Debug, Clone)]
 struct Observed {
-    setting: Setting,
+    admitted: Admitted,
     up: bool,
     sessions: u64,
     counters: Counters,
@@ -67,7 +61,7 @@ struct Observed {
 
 impl Observed {
     fn takes_traffic(&self) -> bool {
-        self.up && self.setting.state == Admin::Ready && self.setting.weight > 0
+        self.up && self.admitted.state == Admin::Ready && self.admitted.weight > 0
     }
 }
 
@@ -85,11 +79,11 @@ impl Haproxy {
         let states = self.runtime.server_states(backend).await?;
         let mut stats = self.runtime.server_stats(backend).await?;
         let mut servers = Servers::new();
-        for (name, setting) in states {
+        for (name, admitted) in states {
             let Some(stat) = stats.remove(&name) else {
                 return Err(PlaneError::NotFound { what: format!("server {backend}/{name} in the statistics") });
             };
-            servers.insert(name, Observed { setting, up: stat.up, sessions: stat.sessions, counters: stat.counters });
+            servers.insert(name, Observed { admitted, up: stat.up, sessions: stat.sessions, counters: stat.counters });
         }
         for name in self.spec.source.iter().chain(&self.spec.target) {
             if !servers.contains_key(name) {
@@ -103,24 +97,30 @@ impl Haproxy {
         self.spec.source.contains(name) || self.spec.target.contains(name)
     }
 
-    fn sides(&self, servers: &Servers) -> Sides {
+    /// The servers that are in service, with their weights, and their proportions from `origin`.
+    fn sides(&self, servers: &Servers, origin: Option<&Setting>) -> Sides {
         let side = |names: &[String]| {
             let servers = names.iter().filter_map(|name| Some((name, servers.get(name)?)));
-            // Whoever took a server out of service keeps it that way: it is neither counted nor written.
-            let ready = servers.filter(|(_, seen)| seen.setting.state == Admin::Ready);
-            ready.map(|(name, seen)| Server { name: name.clone(), weight: seen.setting.weight }).collect()
+            let ready = servers.filter(|(_, seen)| seen.admitted.state == Admin::Ready);
+            ready
+                .map(|(name, seen)| Server {
+                    name: name.clone(),
+                    weight: seen.admitted.weight,
+                    part: origin.and_then(|origin| origin.get(name)).copied().unwrap_or(seen.admitted.weight),
+                })
+                .collect()
         };
         Sides { source: side(&self.spec.source), target: side(&self.spec.target) }
     }
 
-    fn settings(&self, servers: &Servers) -> BTreeMap<String, Setting> {
+    fn setting(&self, servers: &Servers) -> Setting {
         let ours = servers.iter().filter(|(name, _)| self.is_ours(name));
-        ours.map(|(name, seen)| (name.clone(), seen.setting.clone())).collect()
+        ours.map(|(name, seen)| (name.clone(), seen.admitted.weight)).collect()
     }
 
     fn side_view(&self, names: &[String], servers: &Servers) -> SideView {
         let seen = || names.iter().filter_map(|name| servers.get(name));
-        let usable = seen().filter(|seen| seen.up && seen.setting.state == Admin::Ready).count();
+        let usable = seen().filter(|seen| seen.up && seen.admitted.state == Admin::Ready).count();
         let requests = seen().map(|seen| seen.counters.requests).sum();
         let failed = seen().map(|seen| seen.counters.failed).sum();
         SideView {
@@ -141,23 +141,27 @@ impl Plane for Haproxy {
         let servers = self.servers().await?;
         let stranger = servers.iter().find(|(name, seen)| !self.is_ours(name) && seen.takes_traffic());
         if let Some((name, _)) = stranger {
-            let answer = format!("server {name} takes traffic and is on neither side");
-            return Err(PlaneError::Refused { command: format!("observe backend {}", self.spec.backend), answer });
+            return Err(PlaneError::Stranger { what: format!("server {}/{name}", self.spec.backend) });
         }
         Ok(PlaneView {
-            weight: self.sides(&servers).weight().unwrap_or(Weight::ZERO),
-            setting: serde_json::to_value(self.settings(&servers)).unwrap_or_default(),
+            weight: self.sides(&servers, None).weight().unwrap_or(Weight::ZERO),
+            setting: serde_json::to_value(self.setting(&servers)).unwrap_or_default(),
             source: self.side_view(&self.spec.source, &servers),
             target: self.side_view(&self.spec.target, &servers),
         })
     }
 
     fn propose(&self, view: &PlaneView, weight: Weight) -> Result<(), PlaneError> {
-        sides_of(&self.spec, view)?.to(weight).map(|_| ())
+        let setting = recorded(&view.setting)?;
+        let side = |names: &[String]| {
+            let servers = names.iter().filter_map(|name| Some((name, *setting.get(name)?)));
+            servers.map(|(name, weight)| Server { name: name.clone(), weight, part: weight }).collect()
+        };
+        Sides { source: side(&self.spec.source), target: side(&self.spec.target) }.to(weight).map(|_| ())
     }
 
-    async fn shift(&self, from: Weight, to: Weight) -> Result<(), PlaneError> {
-        let sides = self.sides(&self.servers().await?);
+    async fn shift(&self, from: Weight, to: Weight, origin: &serde_json::Value) -> Result<(), PlaneError> {
+        let sides = self.sides(&self.servers().await?, Some(&recorded(origin)?));
         let observed = sides.weight().unwrap_or(Weight::ZERO);
         if !observed.is_between(from, to) {
             return Err(PlaneError::Changed { from, to, observed });
@@ -169,24 +173,13 @@ impl Plane for Haproxy {
     }
 
     async fn restore(&self, setting: &serde_json::Value) -> Result<(), PlaneError> {
-        let recorded: BTreeMap<String, Setting> = serde_json::from_value(setting.clone())
-            .map_err(|_| PlaneError::Malformed { what: "the recorded setting".to_owned() })?;
-        let now = self.settings(&self.servers().await?);
+        let recorded = recorded(setting)?;
+        let now = self.setting(&self.servers().await?);
+        let mut writes: Vec<_> = recorded.iter().filter(|(name, weight)| now.get(*name) != Some(weight)).collect();
         // Who gains comes first, so that at no moment everything is zero.
-        let gains = |name: &String| {
-            let before = now.get(name).map_or(0, |seen| seen.weight);
-            recorded.get(name).is_some_and(|wanted| wanted.weight > before || wanted.state == Admin::Ready)
-        };
-        let mut order: Vec<&String> = recorded.keys().collect();
-        order.sort_by_key(|name| (!gains(name), !self.spec.source.contains(name)));
-        for name in order {
-            let (Some(wanted), seen) = (recorded.get(name), now.get(name)) else { continue };
-            if seen.is_none_or(|seen| seen.weight != wanted.weight) {
-                self.write(name, &format!("weight {}", wanted.weight)).await?;
-            }
-            if seen.is_none_or(|seen| seen.state != wanted.state) {
-                self.write(name, &format!("state {}", wanted.state.word())).await?;
-            }
+        writes.sort_by_key(|(name, weight)| now.get(*name) > Some(weight));
+        for (name, weight) in writes {
+            self.write(name, &format!("weight {weight}")).await?;
         }
         Ok(())
     }
@@ -199,13 +192,7 @@ impl Plane for Haproxy {
     }
 }
 
-/// The sides as a view's own setting tells them.
-fn sides_of(spec: &HaproxySpec, view: &PlaneView) -> Result<Sides, PlaneError> {
-    let settings: BTreeMap<String, Setting> = serde_json::from_value(view.setting.clone())
-        .map_err(|_| PlaneError::Malformed { what: "the plane's setting".to_owned() })?;
-    let side = |names: &[String]| {
-        let servers = names.iter().filter_map(|name| Some((name, settings.get(name)?)));
-        servers.map(|(name, setting)| Server { name: name.clone(), weight: setting.weight }).collect()
-    };
-    Ok(Sides { source: side(&spec.source), target: side(&spec.target) })
+fn recorded(setting: &serde_json::Value) -> Result<Setting, PlaneError> {
+    let malformed = |_| PlaneError::Malformed { what: "the recorded setting".to_owned() };
+    serde_json::from_value(setting.clone()).map_err(malformed)
 }

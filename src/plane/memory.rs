@@ -55,7 +55,7 @@ impl Plane for Memory {
         Ok(())
     }
 
-    async fn shift(&self, from: Weight, to: Weight) -> Result<(), PlaneError> {
+    async fn shift(&self, from: Weight, to: Weight, _: &serde_json::Value) -> Result<(), PlaneError> {
         let mut inner = self.inner();
         let observed = inner.weight;
         if !observed.is_between(from, to) {

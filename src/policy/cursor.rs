@@ -51,7 +51,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// The items, where it is a list.
-    fn items(&self) -> Vec<Cursor<'t>> {
+    pub fn items(&self) -> Vec<Cursor<'t>> {
         let Value::Seq(items) = &self.node.value else { return Vec::new() };
         let items = items.iter().enumerate();
         let cursor = |(index, node)| Cursor { node, path: format!("{}[{index}]", self.path), problems: self.problems };
@@ -73,21 +73,21 @@ impl<'t> Cursor<'t> {
         read.into_iter().collect()
     }
 
+    /// Like `each`, for items none of which may be given twice.
+    pub fn each_once<T>(&self, read: impl Fn(Cursor<'t>) -> Option<T>) -> Option<Vec<T>> {
+        refuse_repeated(self.items(), "is given twice");
+        self.each(read)
+    }
+
     /// Like `each`, for items with a field `name` that no two may share.
     pub fn each_named<T>(&self, read: impl Fn(Cursor<'t>) -> Option<T>) -> Option<Vec<T>> {
-        let mut seen = Vec::new();
-        for item in self.items() {
-            let Some(name) = item.peek("name") else { continue };
-            if seen.contains(&name.node.value) {
-                let _: Option<()> = name.refuse("another one here has this name already", None);
-            }
-            seen.push(name.node.value.clone());
-        }
+        let names = self.items().into_iter().filter_map(|item| item.peek("name"));
+        refuse_repeated(names.collect(), "another one here has this name already");
         self.each(read)
     }
 
     /// A field of a mapping, without noting that it was asked for.
-    fn peek(&self, name: &str) -> Option<Cursor<'t>> {
+    pub fn peek(&self, name: &str) -> Option<Cursor<'t>> {
         let Value::Map(entries) = &self.node.value else { return None };
         let (_, node) = entries.iter().find(|(key, _)| key.text == name)?;
         Some(Cursor { node, path: join(&self.path, name), problems: self.problems })
@@ -256,6 +256,16 @@ impl<'t> Fields<'t> {
             };
             self.problems.push(key.at, &join(&self.path, &key.text), "is not a field of this object", Some(help));
         }
+    }
+}
+
+fn refuse_repeated(values: Vec<Cursor<'_>>, message: &str) {
+    let mut seen = Vec::new();
+    for at in &values {
+        if seen.contains(&&at.node.value) {
+            let _: Option<()> = at.refuse(message, None);
+        }
+        seen.push(&at.node.value);
     }
 }
 

@@ -3,8 +3,9 @@
 //! One function per object of the format, in the order a reader of the file meets them. A function reads
 //! all of its fields before it gives up, so that one walk finds everything.
 
+mod haproxy;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use jiff::SignedDuration;
 
@@ -15,13 +16,27 @@ use super::weight::Weight;
 /// The group and version of both documents.
 pub const API_VERSION: &str = "crossfade.dev/v1alpha1";
 
-/// One document of a file, and where the name of its policy or itself stands.
+/// One document of a file, and where it says what other documents have to agree with.
 #[derive(Debug)]
 pub enum Document<'t> {
-    /// A Migration and the place of its `spec.policy.name`.
-    Migration(Box<Migration>, Cursor<'t>),
-    /// A ShiftPolicy and the place of its name.
-    Policy(Box<ShiftPolicy>, Cursor<'t>),
+    /// A Migration.
+    Migration {
+        /// What it says.
+        migration: Box<Migration>,
+        /// Where its name stands.
+        name_at: Cursor<'t>,
+        /// Where it names its policy.
+        policy_at: Cursor<'t>,
+    },
+    /// A ShiftPolicy.
+    Policy {
+        /// What it says.
+        policy: Box<ShiftPolicy>,
+        /// Where its name stands.
+        name_at: Cursor<'t>,
+        /// Where it names planes of the migrations that use it.
+        planes_at: Vec<(Name, Cursor<'t>)>,
+    },
 }
 
 /// Reads one document.
@@ -94,7 +109,7 @@ fn migration<'t>(at: &Cursor<'t>, metadata: Option<Metadata<'t>>) -> Option<Docu
         policy: policy?,
         on_commit: on_commit?,
     };
-    Some(Document::Migration(Box::new(migration), policy_at?))
+    Some(Document::Migration { migration: Box::new(migration), name_at: metadata.name_at, policy_at: policy_at? })
 }
 
 fn cluster(at: &Cursor<'_>) -> Option<ClusterRef> {
@@ -106,7 +121,7 @@ fn cluster(at: &Cursor<'_>) -> Option<ClusterRef> {
 
 fn workloads(at: &Cursor<'_>) -> Option<Workloads> {
     let mut fields = at.fields()?;
-    let namespaces = fields.require("namespaces").and_then(|at| at.each(|item| item.name()));
+    let namespaces = fields.require("namespaces").and_then(|at| at.each_once(|item| item.name()));
     let selector = fields.or("selector", LabelSelector::default(), |at| selector(&at));
     let keep = fields.or("keep", BTreeSet::new(), |at| {
         Some(at.each(|item| item.one_of(&[("nodePort", Keep::NodePort)]))?.into_iter().collect())
@@ -153,45 +168,18 @@ fn transform(at: &Cursor<'_>) -> Option<Transform> {
 }
 
 fn planes(at: &Cursor<'_>) -> Option<Vec<PlaneSpec>> {
-    at.each_named(|item| {
+    let planes = at.each_named(|item| {
         let mut fields = item.fields()?;
         let name = fields.require("name").and_then(|at| at.name());
         let driver = fields.variant(&["haproxy", "embedded"]).and_then(|(driver, at)| match driver {
-            "haproxy" => haproxy(&at).map(DriverSpec::Haproxy),
+            "haproxy" => haproxy::haproxy(&at).map(DriverSpec::Haproxy),
             _ => at.fields().map(Fields::finish).map(|()| DriverSpec::Embedded),
         });
         fields.finish();
-        Some(PlaneSpec { name: name?, driver: driver? })
-    })
-}
-
-fn haproxy(at: &Cursor<'_>) -> Option<HaproxySpec> {
-    let mut fields = at.fields()?;
-    let address = fields.require("address").and_then(|at| haproxy_address(&at));
-    let backend = fields.require("backend").and_then(|at| at.text());
-    let source = fields.require("source").and_then(|at| at.each(|item| item.text()));
-    let target = fields.require("target").and_then(|at| {
-        at.each(|item| match item.text()? {
-            name if source.as_ref().is_some_and(|source| source.contains(&name)) => {
-                item.refuse(format!("server {name} is on the source's side too"), Some("a server leads to one cluster"))
-            }
-            name => Some(name),
-        })
-    });
-    fields.finish();
-    Some(HaproxySpec { address: address?, backend: backend?, source: source?, target: target? })
-}
-
-fn haproxy_address(at: &Cursor<'_>) -> Option<HaproxyAddress> {
-    const HELP: Option<&str> = Some("write unix:/run/haproxy.sock or tcp:127.0.0.1:9999");
-    let text = at.text()?;
-    match text.split_once(':') {
-        Some(("unix", path)) if path.starts_with('/') => Some(HaproxyAddress::Unix(PathBuf::from(path))),
-        Some(("tcp", address)) if address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) => {
-            Some(HaproxyAddress::Tcp(address.to_owned()))
-        }
-        _ => at.refuse("is not an address of a Runtime API", HELP),
-    }
+        Some((PlaneSpec { name: name?, driver: driver? }, item))
+    })?;
+    haproxy::one_plane_per_backend(&planes);
+    Some(planes.into_iter().map(|(plane, _)| plane).collect())
 }
 
 fn policy<'t>(at: &Cursor<'t>, metadata: Option<Metadata<'t>>) -> Option<Document<'t>> {
@@ -211,7 +199,15 @@ fn policy<'t>(at: &Cursor<'t>, metadata: Option<Metadata<'t>>) -> Option<Documen
         rollback: rollback?,
         mirror_deadline: mirror_deadline?,
     };
-    Some(Document::Policy(Box::new(policy), metadata.name_at))
+    Some(Document::Policy { policy: Box::new(policy), name_at: metadata.name_at, planes_at: planes_at(at) })
+}
+
+/// Every plane that a metric counts on.
+fn planes_at<'t>(spec: &Cursor<'t>) -> Vec<(Name, Cursor<'t>)> {
+    let metrics = spec.peek("analysis").and_then(|at| at.peek("metrics"));
+    let metrics = metrics.iter().flat_map(Cursor::items);
+    let named = metrics.filter_map(|metric| metric.peek("planeErrors")?.peek("plane"));
+    named.filter_map(|at| Some((at.name()?, at))).collect()
 }
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -261,18 +257,37 @@ fn step(at: &Cursor<'_>) -> Option<Step> {
 
 fn analysis(at: &Cursor<'_>) -> Option<Analysis> {
     let mut fields = at.fields()?;
-    let interval = SignedDuration::from_secs(10);
-    let interval = fields.or("interval", interval, |at| at.duration(SignedDuration::from_millis(100)));
-    let window = fields.or("window", SignedDuration::from_mins(1), |at| match (at.duration(SECOND)?, interval) {
-        (window, Some(interval)) if window < interval * 2 => at.refuse("is shorter than two intervals", None),
-        (window, _) => Some(window),
-    });
+    let interval_at = fields.get("interval");
+    let window_at = fields.get("window");
+    let interval = interval_at.as_ref().map_or(Some(INTERVAL), |at| at.duration(SignedDuration::from_millis(100)));
+    let window = window_at.as_ref().map_or(Some(WINDOW), |at| at.duration(SECOND));
+    if let (Some(interval), Some(window), Some(at)) = (interval, window, window_at.as_ref().or(interval_at.as_ref())) {
+        reaches_back(interval, window, at, window_at.is_some());
+    }
     let prometheus = fields.or("prometheus", None, |at| prometheus(&at).map(Some));
     let metrics = fields.require("metrics").and_then(|at| metrics(&at, prometheus.as_ref()));
     let share = ShareSpec { total: None, tolerance: Weight::percent_saturating(5), min_samples: 100 };
     let share = fields.or("share", share.clone(), |at| share_spec(&at, share));
     fields.finish();
     Some(Analysis { interval: interval?, window: window?, prometheus: prometheus?, metrics: metrics?, share: share? })
+}
+
+/// Time between two looks unless a policy says otherwise.
+const INTERVAL: SignedDuration = SignedDuration::from_secs(10);
+/// How far a look reaches back unless a policy says otherwise.
+const WINDOW: SignedDuration = SignedDuration::from_mins(1);
+
+/// A window holds two looks; the mistake is at the window, or where that is not written, at the interval.
+fn reaches_back(interval: SignedDuration, window: SignedDuration, at: &Cursor<'_>, written: bool) {
+    let enough = interval.checked_mul(2).is_some_and(|two| two <= window);
+    let _: Option<()> = match (enough, written) {
+        (true, _) => None,
+        (false, true) => at.refuse(format!("is shorter than two intervals of {interval:#}"), None),
+        (false, false) => at.refuse(
+            format!("is more than half the window, which is {window:#} unless given"),
+            Some("add analysis.window, at least twice the interval"),
+        ),
+    };
 }
 
 fn prometheus(at: &Cursor<'_>) -> Option<PrometheusSpec> {
@@ -291,7 +306,11 @@ fn metrics(at: &Cursor<'_>, prometheus: Option<&Option<PrometheusSpec>>) -> Opti
         let mut fields = item.fields()?;
         let name = fields.require("name").and_then(|at| at.name());
         let source = metric_source(&mut fields, prometheus);
-        let max = fields.require("max").and_then(|at| at.fraction());
+        let max = fields.require("max").and_then(|at| match at.fraction()? {
+            max if max < 1.0 => Some(max),
+            _ => at
+                .refuse("accepts a target on which every request fails", Some("write 1% for one request in a hundred")),
+        });
         let baseline =
             fields.or("baseline", None, |at| at.one_of(&[("source", Some(Baseline::Source)), ("none", None)]));
         let min_samples = fields.or("minSamples", 50, |at| at.count(1));
@@ -342,7 +361,10 @@ fn query(at: &Cursor<'_>) -> Option<String> {
 fn share_spec(at: &Cursor<'_>, absent: ShareSpec) -> Option<ShareSpec> {
     let mut fields = at.fields()?;
     let total = fields.or("total", None, |at| query(&at).map(Some));
-    let tolerance = fields.or("tolerance", absent.tolerance, |at| at.parse());
+    let tolerance = fields.or("tolerance", absent.tolerance, |at| match at.fraction()? {
+        fraction if fraction < 0.5 => Some(Weight::nearest(fraction)),
+        _ => at.refuse("must be below 50%, or a share says nothing about the weight", Some("5% is the default")),
+    });
     let min_samples = fields.or("minSamples", absent.min_samples, |at| at.count(1));
     fields.finish();
     Some(ShareSpec { total: total?, tolerance: tolerance?, min_samples: min_samples? })

@@ -56,6 +56,11 @@ impl Weight {
         u16::try_from(points).ok().map(Self)
     }
 
+    /// The weight nearest to a fraction; what lies outside `0.0..=1.0` is taken as the nearer end.
+    pub fn nearest(fraction: f64) -> Self {
+        Self((fraction.clamp(0.0, 1.0) * f64::from(WHOLE)).round() as u16)
+    }
+
     /// The weight in basis points, `0..=10_000`.
     pub const fn basis_points(self) -> u16 {
         self.0

@@ -83,6 +83,13 @@ struct Left {
     to: Weight,
 }
 
+impl Left {
+    /// What was never written is not ours to restore.
+    fn was_written(&self, origin: Weight) -> bool {
+        self.from != origin || self.to != origin
+    }
+}
+
 /// Somebody who remembers, and compares.
 pub(super) struct Watcher<'p> {
     policy: &'p ShiftPolicy,
@@ -351,7 +358,10 @@ impl<'p> Watcher<'p> {
     }
 
     fn judge_origin(&self, snapshot: &Snapshot) -> Result<(), Broken> {
-        let away = self.planes.iter().find(|(name, origin, _)| weight(snapshot, name) != Some(*origin));
+        let away = self
+            .planes
+            .iter()
+            .find(|(name, origin, left)| left.was_written(*origin) && weight(snapshot, name) != Some(*origin));
         hold(away.is_none(), Promise::WayBack, || {
             format!("{} was not read back at its origin", away.map_or("", |(name, ..)| name.as_str()))
         })
@@ -360,8 +370,9 @@ impl<'p> Watcher<'p> {
     /// Once all that was written has landed, a migration that said it was back is back.
     pub fn judge_end(&self, state: &State, planes: &[Plane]) -> Result<(), Broken> {
         let back = matches!(state.phase, Phase::RolledBack { .. });
+        let ours = |plane: &Plane| self.planes.iter().find(|(name, ..)| *name == plane.name);
         let origin =
-            |plane: &Plane| self.planes.iter().find(|(name, ..)| *name == plane.name).map(|(_, origin, _)| *origin);
+            |plane: &Plane| ours(plane).filter(|(_, origin, left)| left.was_written(*origin)).map(|(_, o, _)| *o);
         let away = planes.iter().find(|plane| back && origin(plane).is_some_and(|origin| plane.finally() != origin));
         hold(away.is_none(), Promise::WayBack, || {
             let (name, at) = away.map(|plane| (plane.name.as_str(), plane.finally())).unwrap_or_default();

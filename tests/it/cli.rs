@@ -1,7 +1,7 @@
 //! The program as a stranger meets it: wrong input, and what it says about it.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn crossfade(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
@@ -13,11 +13,13 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-#[test]
-fn lint_reports_every_mistake_at_its_place() {
-    let output = crossfade(&["policy", "lint", "tests/bad/policy.yaml", "-o", "json"]);
+/// Every mistake in a file, one a line.
+fn mistakes(file: &str) -> String {
+    let output = crossfade(&["policy", "lint", file, "-o", "json"]);
     assert_eq!(output.status.code(), Some(2));
-    let problems: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let refused: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(refused["error"].as_str().unwrap().contains("nothing was contacted"));
+    let problems = refused["problems"].as_array().unwrap();
     let line = |problem: &serde_json::Value| {
         let help = problem.get("help").map(|help| format!(" ({})", help.as_str().unwrap())).unwrap_or_default();
         format!(
@@ -28,7 +30,17 @@ fn lint_reports_every_mistake_at_its_place() {
             problem["message"].as_str().unwrap()
         )
     };
-    insta::assert_snapshot!(problems.iter().map(line).collect::<Vec<_>>().join("\n"));
+    problems.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn lint_reports_every_mistake_at_its_place() {
+    insta::assert_snapshot!(mistakes("tests/bad/policy.yaml"));
+}
+
+#[test]
+fn lint_reports_documents_that_contradict_each_other() {
+    insta::assert_snapshot!(mistakes("tests/bad/disagreeing.yaml"));
 }
 
 #[test]
@@ -85,11 +97,92 @@ fn a_context_that_does_not_exist_is_bad_input() {
 
 #[test]
 fn the_files_we_ship_are_clean() {
-    let files = ["policy", "lint", "tests/lab/checkout.yaml", "src/demo/checkout.yaml"].map(str::to_owned);
     let policies = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies")).unwrap();
-    let policies = policies.map(|entry| entry.unwrap().path().display().to_string());
-    let arguments: Vec<String> = files.into_iter().chain(policies).collect();
-    assert!(arguments.len() > 4);
-    let output = crossfade(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let policies: Vec<_> = policies.map(|entry| entry.unwrap().path().display().to_string()).collect();
+    assert!(!policies.is_empty());
+    // Both files have a migration of the same name, so each is checked by itself.
+    for file in ["tests/lab/checkout.yaml", "src/demo/checkout.yaml"].map(str::to_owned).iter().chain(&policies) {
+        let output = crossfade(&["policy", "lint", file]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
+}
+
+/// What the program comes to where nobody reads its answer: exit code, and what it says beside it.
+fn unread(arguments: &[&str]) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).args(arguments);
+    let output = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    (output.status.code(), text(&output.stderr))
+}
+
+#[test]
+fn a_closed_pipe_ends_what_only_shows() {
+    for arguments in [
+        &["policy", "lint", "src/demo/checkout.yaml"][..],
+        &["completions", "bash"],
+        &["status", "--watch", "--state-dir", "/nonexistent"],
+        &["status", "-o", "json", "--state-dir", "/nonexistent"],
+    ] {
+        assert_eq!(unread(arguments), (Some(0), String::new()), "{arguments:?}");
+    }
+    assert_eq!(unread(&["policy", "lint", "tests/bad/policy.yaml", "-o", "json"]).0, Some(2));
+}
+
+#[test]
+fn a_closed_pipe_does_not_end_what_drives() {
+    assert_eq!(unread(&["demo"]), (Some(0), String::new()));
+}
+
+#[test]
+fn status_tells_what_it_cannot_read() {
+    let state = tempfile::tempdir().unwrap();
+    let root = state.path().to_str().unwrap();
+    let migration = state.path().join("shop.checkout");
+    std::fs::create_dir(&migration).unwrap();
+    std::fs::write(migration.join("journal.jsonl"), "").unwrap();
+    assert_eq!(crossfade(&["status", "--state-dir", root]).status.code(), Some(0), "it has not reported yet");
+    std::fs::write(migration.join("report.json"), "{").unwrap();
+    let file = migration.join("report.json");
+    for root in [root, file.to_str().unwrap()] {
+        let output = crossfade(&["status", "--state-dir", root, "-o", "json"]);
+        assert_eq!(output.status.code(), Some(1));
+        let refused: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(refused["error"].as_str().unwrap().contains("report.json"), "{refused}");
+    }
+}
+
+#[test]
+fn scripts_are_told_of_bad_input_as_json() {
+    for arguments in [
+        &["run", "-o", "json", "-f", "no/such/file.yaml"][..],
+        &["policy", "lint", "-o", "json", "no/such/file.yaml"],
+        &["status", "nobody", "-o", "json", "--state-dir", "/nonexistent"],
+    ] {
+        let output = crossfade(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let refused: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(refused["error"].is_string(), "{arguments:?}: {refused}");
+    }
+}
+
+#[test]
+fn shells_can_complete_every_verb() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = crossfade(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0));
+        let script = text(&output.stdout);
+        assert!(["status", "approve", "completions"].iter().all(|verb| script.contains(verb)), "{script}");
+    }
+}
+
+#[test]
+fn a_plugin_of_kubectl_calls_itself_what_people_type() {
+    let directory = tempfile::tempdir().unwrap();
+    let plugin = directory.path().join("kubectl-crossfade");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_crossfade"), &plugin).unwrap();
+    let output = Command::new(plugin).args(["run", "--help"]).output().unwrap();
+    assert!(text(&output.stdout).contains("Usage: kubectl crossfade run"), "{}", text(&output.stdout));
+    assert!(text(&crossfade(&["run", "--help"]).stdout).contains("Usage: crossfade run"));
 }

@@ -319,3 +319,42 @@ async fn a_rehearsal_writes_nothing_and_finds_every_refusal() {
         }
     }
 }
+
+/// The body of each write.
+fn writes(log: &super::super::double::Log) -> Vec<Value> {
+    log.seen().into_iter().filter(|seen| seen.line.starts_with("PATCH")).map(|seen| seen.body).collect()
+}
+
+#[tokio::test]
+async fn the_size_is_given_up_before_it_is_no_longer_applied() {
+    let fields = json!([owned("crossfade", json!({"f:spec": {"f:replicas": {}, "f:paused": {}}}))]);
+    let metadata = json!({"resourceVersion": "7", "managedFields": fields, "annotations": {DIGEST_ANNOTATION: "x"}});
+    let live = object("apps/v1", "Deployment", "web", json!({"metadata": metadata, "spec": {"replicas": 4}}));
+    let (target, log) = cluster(move |_| (200, live.value().clone()));
+    let manifest = object("apps/v1", "Deployment", "web", json!({"spec": {"template": {}}}));
+    let desired = Desired { initial_replicas: Some(3), ..desired(manifest) };
+    apply(&target, &desired).await.unwrap();
+    let left = json!([owned("crossfade", json!({"f:spec": {"f:paused": {}}}))]);
+    let given_up = json!({"metadata": {"resourceVersion": "7", "managedFields": left}});
+    assert_eq!(writes(&log), [given_up, desired.manifest.value().clone()]);
+}
+
+#[tokio::test]
+async fn a_conflict_with_ourselves_is_none() {
+    let cause = json!({"reason": "FieldManagerConflict", "message": "conflict with \"crossfade\" using apps/v1", "field": ".spec.replicas"});
+    let mut scaled = owned("crossfade", json!({"f:spec": {"f:replicas": {}}}));
+    scaled["operation"] = "Update".into();
+    let metadata = json!({"resourceVersion": "7", "managedFields": [scaled, owned("argocd", json!({}))]});
+    let live = object("apps/v1", "Deployment", "web", json!({"metadata": metadata}));
+    let asked = AtomicUsize::new(0);
+    let (target, log) =
+        cluster(move |seen| match seen.line.starts_with("PATCH") && asked.fetch_add(1, Ordering::Relaxed) == 0 {
+            true => failure(409, "Conflict", "", json!({"causes": [cause]})),
+            false => (200, live.value().clone()),
+        });
+    let desired = desired(object("apps/v1", "Deployment", "web", json!({"spec": {"replicas": 3}})));
+    apply(&target, &desired).await.unwrap();
+    let given_up = json!({"metadata": {"resourceVersion": "7", "managedFields": [owned("argocd", json!({}))]}});
+    let whole = desired.manifest.value().clone();
+    assert_eq!(writes(&log), [whole.clone(), given_up, whole]);
+}

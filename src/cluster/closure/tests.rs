@@ -81,12 +81,12 @@ fn follows_references_and_what_acts_until_nothing_is_new() {
 #[test]
 fn asks_for_what_it_has_not_seen_and_asks_only_once() {
     let pod = json!({"containers": [{"envFrom": [{"secretRef": {"name": "db"}}]}], "volumes": [{"persistentVolumeClaim": {"claimName": "disk"}}]});
-    let db = ObjectRef::new("Secret", "shop", "db");
+    let wanted = [ObjectRef::new("Secret", "shop", "db"), ObjectRef::new("ServiceAccount", "shop", "default")];
     let closure = closed(vec![deployment("web", pod.clone())], &[]);
-    assert_eq!(names(&closure.wanted), ["Secret db"]);
-    let closure = closed(vec![deployment("web", pod)], std::slice::from_ref(&db));
+    assert_eq!(closure.wanted, wanted.clone().into());
+    let closure = closed(vec![deployment("web", pod)], &wanted);
     assert_eq!(closure.wanted, BTreeSet::new());
-    assert_eq!(closure.left_out, [(db, Absence::Missing)].into());
+    assert_eq!(closure.left_out, wanted.map(|object| (object, Absence::Missing)).into());
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn leaves_out_what_others_make() {
                 labelled(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})),
             ),
             object("v1", "ConfigMap", "kube-root-ca.crt", labelled(json!({}))),
-            object("v1", "ServiceAccount", "default", labelled(json!({}))),
+            object("v1", "ServiceAccount", "default", labelled(json!({"imagePullSecrets": [{"name": "pull"}]}))),
             object("v1", "Secret", "default-token-abcde", labelled(token)),
         ],
         &[],
@@ -117,7 +117,7 @@ fn leaves_out_what_others_make() {
             Absence::Deleting,
             Absence::Controlled("Shop main".to_owned()),
             Absence::ClusterMade(ClusterMade::OtherName),
-            Absence::ClusterMade(ClusterMade::SameName),
+            Absence::ClusterMade(ClusterMade::Extended),
         ]
     );
 }

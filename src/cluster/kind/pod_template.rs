@@ -38,9 +38,20 @@ pub fn references(template: &Value, path: &str) -> Vec<Reference> {
     found
 }
 
+/// Pods that name no account run as `default`, which may have been given pull secrets.
 fn service_account(spec: &Value, path: &str, found: &mut Vec<Reference>) {
-    let key = if text_at(spec, "/serviceAccountName").is_some() { "serviceAccountName" } else { "serviceAccount" };
-    refer("ServiceAccount", spec, key, path.to_owned(), None, found);
+    let named =
+        ["serviceAccountName", "serviceAccount"].into_iter().find(|key| text_at(spec, &format!("/{key}")).is_some());
+    match named {
+        Some(key) => refer("ServiceAccount", spec, key, path.to_owned(), None, found),
+        None => found.push(Reference {
+            kind: "ServiceAccount",
+            name: "default".to_owned(),
+            field: format!("{path}.serviceAccountName"),
+            optional: true,
+            brings: true,
+        }),
+    }
 }
 
 fn environment(container: &Value, path: &str, found: &mut Vec<Reference>) {

@@ -26,7 +26,9 @@ impl Kind for ServiceAccount {
     }
 
     fn made_by_cluster(&self, body: &Value) -> Option<ClusterMade> {
-        (text_at(body, "/metadata/name")? == "default").then_some(ClusterMade::SameName)
+        let extended = entries(body, "/imagePullSecrets").next().is_some();
+        let made = if extended { ClusterMade::Extended } else { ClusterMade::SameName };
+        (text_at(body, "/metadata/name")? == "default").then_some(made)
     }
 
     fn refers_to(&self, body: &Value) -> Vec<Reference> {

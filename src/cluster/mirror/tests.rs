@@ -125,6 +125,7 @@ fn a_reference_that_leads_nowhere_is_judged_by_why() {
         (Absence::Deleting, false, Some(Severity::Blocks)),
         (controlled.clone(), false, Some(Severity::Notice)),
         (Absence::ClusterMade(ClusterMade::SameName), false, None),
+        (Absence::ClusterMade(ClusterMade::Extended), true, Some(Severity::Notice)),
         (Absence::ClusterMade(ClusterMade::OtherName), false, Some(Severity::Blocks)),
     ] {
         let inventory = Inventory { left_out: [(db(), absence.clone())].into(), ..only(environment(optional)) };

@@ -2,7 +2,8 @@
 //!
 //! Abort is accepted in every state before commit, also while something waits.
 
-use super::{ask, later, protect, rollback, shift};
+use super::protect::{self, Protection};
+use super::{ask, later, rollback, shift};
 use crate::migration::command::{Command, Reply, Request};
 use crate::migration::snapshot::Snapshot;
 use crate::migration::state::{Cause, CommitStage, Mark, Phase, State};
@@ -107,13 +108,19 @@ fn commit(state: &State, snapshot: &Snapshot, by: Mark) -> Result<(State, String
     };
     let until = later(*since, state.assignment.policy.soak);
     if snapshot.now < until {
-        return Err(format!("it soaks until {until}"));
+        return Err(format!("it soaks until {until:.0}"));
     }
-    shift::no_drift(state, snapshot)
-        .map_err(|waiting| format!("the source still has traffic, or may have: {waiting}"))?;
-    if let Some(cause) = protect::threat(state, snapshot, &ask(state, snapshot)) {
-        return Err(format!("it is about to go back: {cause}"));
+    if let Some(mark) = &state.paused {
+        return Err(format!("it is paused by {}; resume it first", mark.by));
     }
-    let phase = Phase::Committing { origin: origin.clone(), by, stage: CommitStage::Draining };
+    // There is no way back from here, so what would stop a step stops this too.
+    match protect::judge(state, snapshot, &ask(state, snapshot)) {
+        Protection::Quiet => {}
+        Protection::GoBack(cause) => return Err(cause.to_string()),
+        Protection::NoWayBack(waiting) => return Err(waiting.to_string()),
+    }
+    let objects = shift::fit_to_commit(state, snapshot, origin).map_err(|waiting| waiting.to_string())?;
+    let (origin, since) = (origin.clone(), snapshot.now);
+    let phase = Phase::Committing { origin, by, since, objects, stage: CommitStage::Draining };
     Ok((State { phase, paused: None, ..state.clone() }, "committed; the source is let go".into()))
 }

@@ -2,20 +2,43 @@
 //!
 //! Asked in every pass in which the target may have traffic, whatever the migration waits for. Only evidence counts:
 //! what could not be observed is no threat, and no comfort either.
+//!
+//! Going back needs somebody to go back to: where the source is seen to have no ready pod, traffic stays where it is and a
+//! person is asked. An abort, which is a person's word, goes all the same.
 
 use super::Gates;
 use crate::gate::{Verdict, capacity};
 use crate::migration::snapshot::Snapshot;
-use crate::migration::state::{Cause, Phase, State};
+use crate::migration::state::{Cause, Origin, Phase, State};
+use crate::migration::waiting::WaitingOn;
 use crate::policy::Weight;
 
-/// Why the target must be relieved, if it must.
-pub(super) fn threat(state: &State, snapshot: &Snapshot, gates: &Gates) -> Option<Cause> {
+/// What protection asks for.
+pub(super) enum Protection {
+    /// Nothing.
+    Quiet,
+    /// The way back.
+    GoBack(Cause),
+    /// The way back, which is closed.
+    NoWayBack(WaitingOn),
+}
+
+/// What protection asks for in this pass.
+pub(super) fn judge(state: &State, snapshot: &Snapshot, gates: &Gates) -> Protection {
     let origin = match &state.phase {
         Phase::Shifting(shifting) => &shifting.origin,
         Phase::Soaking { origin, .. } => origin,
-        _ => return None,
+        _ => return Protection::Quiet,
     };
+    let Some(cause) = threat(state, snapshot, origin, gates) else { return Protection::Quiet };
+    let empty = snapshot.source.known().and_then(|source| capacity::lost(&origin.replicas, source));
+    match empty {
+        Some(workload) => Protection::NoWayBack(WaitingOn::NoWayBack { workload, cause: cause.to_string() }),
+        None => Protection::GoBack(cause),
+    }
+}
+
+fn threat(state: &State, snapshot: &Snapshot, origin: &Origin, gates: &Gates) -> Option<Cause> {
     let weight = state.highest_weight();
     if weight == Weight::ZERO {
         return None;

@@ -1,7 +1,7 @@
 //! Back to the origin. PURE.
 //!
-//! **Order.** All planes at once: the source is at full size until commit, so no plane has to wait for capacity or for
-//! another plane, and every second a plane waits is a second of failing requests. Mirrored objects stay on the target:
+//! **Order.** All planes at once: nothing shrinks the source before commit, and no step is taken while it is smaller than it
+//! began, so no plane has to wait for capacity or for another plane, and every second a plane waits is a second of failing requests. Mirrored objects stay on the target:
 //! they carry no traffic, and the next attempt starts from them.
 //!
 //! **Drift** does not hold a rollback: the origin is a recorded setting, and restoring it is what a person would do.
@@ -32,11 +32,15 @@ pub(super) fn begin(state: State, cause: Cause, now: Timestamp) -> State {
 
 /// One pass on the way back.
 pub(super) fn roll_back(state: &State, snapshot: &Snapshot, origin: &Origin, cause: &Cause, since: Timestamp) -> Step {
-    let state = &reached(state, snapshot, origin);
+    let state = &reached(state, snapshot);
     let mut actions = Vec::new();
     let mut away = Vec::new();
     let mut unreachable = None;
     for (plane, recorded) in &origin.planes {
+        // What was never written is not ours to restore.
+        if state.ledger.get(plane) == Some(&Entry::Settled(recorded.weight)) {
+            continue;
+        }
         match snapshot.planes.get(plane) {
             Some(Observed::Known(view)) if view.setting == recorded.setting && !in_flight(state, plane) => continue,
             Some(Observed::Unknown(why)) => {
@@ -57,13 +61,14 @@ pub(super) fn roll_back(state: &State, snapshot: &Snapshot, origin: &Origin, cau
     Step { needs_human: overdue, ..Step::act(state, actions, waiting) }
 }
 
-/// Planes that answered their restoring have nothing in flight any more.
-fn reached(state: &State, snapshot: &Snapshot, origin: &Origin) -> State {
+/// A plane that answered its restoring has nothing in flight any more. Its entry stays what was left there before, which is how a
+/// plane that was written is told from one that never was.
+fn reached(state: &State, snapshot: &Snapshot) -> State {
     let mut state = state.clone();
     for outcome in snapshot.outcomes.iter().filter(|outcome| outcome.error.is_none()) {
         let Action::RestorePlane { plane, .. } = &outcome.action else { continue };
-        if let Some(recorded) = origin.planes.get(plane) {
-            state.ledger.insert(plane.clone(), Entry::Settled(recorded.weight));
+        if let Some(entry) = state.ledger.get_mut(plane) {
+            *entry = Entry::Settled(entry.desired());
         }
     }
     state

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 
 use super::start::{paused, reachable};
 use super::{Gates, Step, capacity, failure, later, mirror_actions, seen};
+use crate::cluster::ObjectRef;
 use crate::gate::Verdict;
 use crate::migration::action::Action;
 use crate::migration::snapshot::Snapshot;
-use crate::migration::state::{Entry, Mark, Phase, Shifting, State};
+use crate::migration::state::{Entry, Mark, Origin, Phase, Shifting, State};
 use crate::migration::waiting::WaitingOn;
 use crate::policy::{Step as PolicyStep, Weight};
 
@@ -18,7 +19,7 @@ use crate::policy::{Step as PolicyStep, Weight};
 pub(super) fn shift(state: &State, snapshot: &Snapshot, shifting: &Shifting, gates: &Gates) -> Step {
     let state = &settle(state, snapshot);
     let Some(step) = state.assignment.policy.steps.get(shifting.step) else { return next(state, snapshot, shifting) };
-    let held = match step {
+    let held = no_drift(state, snapshot).and_then(|()| match step {
         PolicyStep::SetWeight(weight) => set_weight(state, snapshot, shifting, *weight, gates),
         PolicyStep::Pause(duration) => {
             let until = duration.map(|duration| later(shifting.since, duration));
@@ -26,7 +27,7 @@ pub(super) fn shift(state: &State, snapshot: &Snapshot, shifting: &Shifting, gat
             if over { Ok(None) } else { Err(WaitingOn::PauseStep { until }) }
         }
         PolicyStep::Approval => shifting.passed.as_ref().map(|_: &Mark| None).ok_or(WaitingOn::Approval),
-    };
+    });
     match held {
         // What was gathered while a plane was elsewhere says nothing about this step: its window begins anew.
         Err(waiting @ WaitingOn::Drift { .. }) => {
@@ -63,7 +64,6 @@ fn set_weight(
     weight: Weight,
     gates: &Gates,
 ) -> Result<Option<Step>, WaitingOn> {
-    no_drift(state, snapshot)?;
     if state.ledger.values().any(|entry| *entry != Entry::Settled(weight)) {
         return move_planes(state, snapshot, shifting, weight, gates).map(Some);
     }
@@ -71,7 +71,7 @@ fn set_weight(
         let settled = Shifting { settled: Some(snapshot.now), ..shifting.clone() };
         return Ok(Some(Step::enter(state, Phase::Shifting(settled))));
     };
-    if let Some(step) = keep_mirrored(state, snapshot) {
+    if let Some(step) = keep_mirrored(state, snapshot, &shifting.origin)? {
         return Ok(Some(step));
     }
     proven(state, snapshot, shifting, settled, gates).map(|()| None)
@@ -112,7 +112,7 @@ fn move_planes(
     }
     let target = seen("the target", &snapshot.target)?;
     seen("the selection", &snapshot.mirror)?;
-    if let Some(step) = keep_mirrored(state, snapshot) {
+    if let Some(step) = keep_mirrored(state, snapshot, &shifting.origin)? {
         return Ok(step);
     }
     let demand = &shifting.origin.replicas;
@@ -139,7 +139,8 @@ fn move_planes(
             Entry::Settled(from) | Entry::Moving { from, .. } => from,
         };
         *entry = Entry::Moving { from, to: weight };
-        actions.push(Action::SetWeight { plane: plane.clone(), from, to: weight });
+        let origin = shifting.origin.planes.get(plane).map(|origin| origin.setting.clone()).unwrap_or_default();
+        actions.push(Action::SetWeight { plane: plane.clone(), from, to: weight, origin });
         moving.get_or_insert(WaitingOn::PlaneMoving { plane: plane.clone(), observed: view.weight, desired: weight });
     }
     let waiting = failure(snapshot, |action| matches!(action, Action::SetWeight { .. })).or(moving);
@@ -147,10 +148,16 @@ fn move_planes(
 }
 
 /// Brings changes of the source to the target; `None` where there are none or they cannot be seen.
-fn keep_mirrored(state: &State, snapshot: &Snapshot) -> Option<Step> {
-    let mirror = snapshot.mirror.known().filter(|_| state.paused.is_none())?;
-    let (actions, waiting) = mirror_actions(mirror, snapshot)?;
-    Some(Step::act(state, actions, waiting))
+///
+/// A source that shrank is not followed: it would take the target's pods away while they serve, and a rollback would find
+/// fewer pods than it left.
+fn keep_mirrored(state: &State, snapshot: &Snapshot, origin: &Origin) -> Result<Option<Step>, WaitingOn> {
+    if let Some(waiting) = snapshot.source.known().and_then(|source| capacity::shrunk(&origin.replicas, source)) {
+        return Err(waiting);
+    }
+    let mirror = snapshot.mirror.known().filter(|_| state.paused.is_none());
+    let pending = mirror.and_then(|mirror| mirror_actions(mirror, snapshot));
+    Ok(pending.map(|(actions, waiting)| Step::act(state, actions, waiting)))
 }
 
 /// Holds until there is evidence for the weight, all of it gathered within this step.
@@ -189,14 +196,26 @@ fn proven(
 }
 
 /// Watches the target at 100 % until somebody says commit.
-pub(super) fn soak(state: &State, snapshot: &Snapshot, since: Timestamp) -> Step {
-    if let Err(waiting) = no_drift(state, snapshot) {
-        return Step::hold(state, waiting);
-    }
-    if let Some(step) = keep_mirrored(state, snapshot) {
-        return step;
-    }
+pub(super) fn soak(state: &State, snapshot: &Snapshot, origin: &Origin, since: Timestamp) -> Step {
+    let kept = no_drift(state, snapshot).and_then(|()| keep_mirrored(state, snapshot, origin));
     let until = later(since, state.assignment.policy.soak);
-    let waiting = if snapshot.now < until { WaitingOn::Soak { until } } else { WaitingOn::Commit };
-    Step::hold(state, waiting)
+    match kept {
+        Err(waiting) => Step::hold(state, waiting),
+        Ok(Some(step)) => step,
+        Ok(None) if state.paused.is_some() => Step::hold(state, paused(state)),
+        Ok(None) if snapshot.now < until => Step::hold(state, WaitingOn::Soak { until }),
+        Ok(None) => Step::hold(state, WaitingOn::Commit),
+    }
+}
+
+/// The mirrored objects, where the target has and can carry everything; else what is in the way of a commit.
+pub(super) fn fit_to_commit(state: &State, snapshot: &Snapshot, origin: &Origin) -> Result<Vec<ObjectRef>, WaitingOn> {
+    no_drift(state, snapshot)?;
+    let target = seen("the target", &snapshot.target)?;
+    let missing = capacity::shortage(Weight::FULL, &origin.replicas, target);
+    if let Some(waiting) = missing.or_else(|| capacity::unready(&origin.replicas, target)) {
+        return Err(waiting);
+    }
+    let mirror = seen("the selection", &snapshot.mirror)?;
+    Ok(mirror.objects.iter().map(|object| object.object.clone()).collect())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Step, capacity, later, mirror_actions, rollback, seen};
-use crate::migration::snapshot::{MirrorView, PlaneView, Snapshot};
+use crate::migration::snapshot::{MirrorView, Observed, PlaneView, Snapshot};
 use crate::migration::state::{Cause, Entry, Origin, Phase, PlaneOrigin, Shifting, State};
 use crate::migration::waiting::WaitingOn;
 use crate::policy::{Name, Step as PolicyStep};
@@ -32,11 +32,14 @@ fn origin(state: &State, snapshot: &Snapshot) -> Result<Origin, WaitingOn> {
     let mirror = seen("the selection", &snapshot.mirror)?;
     let source = seen("the source", &snapshot.source)?;
     seen("the target", &snapshot.target)?;
+    if !snapshot.plane_problems.is_empty() {
+        return Err(WaitingOn::Blocked { problems: snapshot.plane_problems.clone() });
+    }
     let mut planes = BTreeMap::new();
     for plane in state.assignment.migration.planes.iter().map(|plane| &plane.name) {
         planes.insert(plane.clone(), reachable(plane, snapshot)?);
     }
-    let problems = blockers(state, snapshot, mirror, &planes);
+    let problems = blockers(state, mirror, &planes);
     if !problems.is_empty() {
         return Err(WaitingOn::Blocked { problems });
     }
@@ -47,22 +50,15 @@ fn origin(state: &State, snapshot: &Snapshot) -> Result<Origin, WaitingOn> {
 
 /// A plane that was seen, or the wait for it.
 pub(super) fn reachable<'s>(plane: &Name, snapshot: &'s Snapshot) -> Result<&'s PlaneView, WaitingOn> {
-    use crate::migration::snapshot::Observed::{Known, Unknown};
     match snapshot.planes.get(plane) {
-        Some(Known(view)) => Ok(view),
-        Some(Unknown(why)) => Err(WaitingOn::PlaneUnreachable { plane: plane.clone(), why: why.clone() }),
+        Some(Observed::Known(view)) => Ok(view),
+        Some(Observed::Unknown(why)) => Err(WaitingOn::PlaneUnreachable { plane: plane.clone(), why: why.clone() }),
         None => Err(WaitingOn::PlaneUnreachable { plane: plane.clone(), why: "it was not looked at".into() }),
     }
 }
 
-fn blockers(
-    state: &State,
-    snapshot: &Snapshot,
-    mirror: &MirrorView,
-    planes: &BTreeMap<Name, &PlaneView>,
-) -> Vec<String> {
+fn blockers(state: &State, mirror: &MirrorView, planes: &BTreeMap<Name, &PlaneView>) -> Vec<String> {
     let mut problems = mirror.problems.clone();
-    problems.extend(snapshot.unrepresentable.iter().cloned());
     let first = state.assignment.policy.steps.iter().find_map(|step| match step {
         PolicyStep::SetWeight(weight) => Some(*weight),
         PolicyStep::Pause(_) | PolicyStep::Approval => None,
@@ -87,7 +83,7 @@ pub(super) fn mirror(state: &State, snapshot: &Snapshot, since: Timestamp, origi
         return Step::stay(&rollback::begin(state.clone(), cause, snapshot.now));
     }
     let actions = match &snapshot.mirror {
-        crate::migration::snapshot::Observed::Known(mirror) if state.paused.is_none() => {
+        Observed::Known(mirror) if state.paused.is_none() => {
             mirror_actions(mirror, snapshot).map(|(actions, _)| actions).unwrap_or_default()
         }
         _ => Vec::new(),

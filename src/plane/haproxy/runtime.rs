@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use super::{Admin, Setting};
+use super::{Admin, Admitted};
 use crate::migration::snapshot::Counters;
 use crate::plane::PlaneError;
 use crate::policy::HaproxyAddress;
@@ -74,7 +74,7 @@ impl Runtime {
     }
 
     /// Weight and administrative state of every server of a backend.
-    pub(super) async fn server_states(&self, backend: &str) -> Result<BTreeMap<String, Setting>, PlaneError> {
+    pub(super) async fn server_states(&self, backend: &str) -> Result<BTreeMap<String, Admitted>, PlaneError> {
         let answer = self.ask(&format!("show servers state {backend}")).await?;
         server_states(backend, &answer)
     }
@@ -97,7 +97,7 @@ fn malformed(what: &str) -> PlaneError {
     PlaneError::Malformed { what: what.to_owned() }
 }
 
-fn server_states(backend: &str, answer: &str) -> Result<BTreeMap<String, Setting>, PlaneError> {
+fn server_states(backend: &str, answer: &str) -> Result<BTreeMap<String, Admitted>, PlaneError> {
     let mut lines = answer.lines().map(str::trim).filter(|line| !line.is_empty());
     let version = lines.next().unwrap_or_default();
     if version != "1" {
@@ -110,7 +110,7 @@ fn server_states(backend: &str, answer: &str) -> Result<BTreeMap<String, Setting
     lines.map(|line| server_state(&columns, line).ok_or_else(|| malformed("show servers state"))).collect()
 }
 
-fn server_state(columns: &[&str], line: &str) -> Option<(String, Setting)> {
+fn server_state(columns: &[&str], line: &str) -> Option<(String, Admitted)> {
     let row: BTreeMap<&str, &str> = columns.iter().copied().zip(line.split_whitespace()).collect();
     let admin: u32 = row.get("srv_admin_state")?.parse().ok()?;
     let state = match admin {
@@ -119,7 +119,7 @@ fn server_state(columns: &[&str], line: &str) -> Option<(String, Setting)> {
         _ => Admin::Ready,
     };
     let weight = row.get("srv_uweight")?.parse().ok()?;
-    Some(((*row.get("srv_name")?).to_owned(), Setting { weight, state }))
+    Some(((*row.get("srv_name")?).to_owned(), Admitted { weight, state }))
 }
 
 fn server_stats(backend: &str, answer: &str) -> Result<BTreeMap<String, Stat>, PlaneError> {
@@ -160,8 +160,8 @@ mod tests {
         let answer = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight\n\
                       3 web 1 blue 10.0.0.1 2 0 100 100\n3 web 2 green 10.0.0.2 2 8 0 1\n3 web 3 old 10.0.0.3 0 1 7 1\n\n";
         let states = server_states("web", answer).unwrap();
-        assert_eq!(states["blue"], Setting { weight: 100, state: Admin::Ready });
-        assert_eq!(states["green"], Setting { weight: 0, state: Admin::Drain });
+        assert_eq!(states["blue"], Admitted { weight: 100, state: Admin::Ready });
+        assert_eq!(states["green"], Admitted { weight: 0, state: Admin::Drain });
         assert_eq!(states["old"].state, Admin::Maint);
     }
 

@@ -9,9 +9,18 @@ use crate::policy::Weight;
 /// Largest weight of a server (HAProxy 2.6 configuration manual, `weight`).
 const MOST: u32 = 256;
 
-/// One server and its weight.
+/// One server, its weight, and its part of its side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Server {
+    pub(super) name: String,
+    pub(super) weight: u32,
+    /// Its weight in the origin: servers of a side stay in these proportions.
+    pub(super) part: u32,
+}
+
+/// One write: a server's new weight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Write {
     pub(super) name: String,
     pub(super) weight: u32,
 }
@@ -47,17 +56,22 @@ impl Sides {
                 }
             }
         }
-        // Sums near 100 read like percent.
-        let best = exact.into_iter().min_by_key(|(s, t)| ((s + t).abs_diff(100), *s));
-        let (s, t) = best.ok_or(PlaneError::NotRepresentable { weight, below, above })?;
-        Ok(Self { source: scaled(&self.source, &source, s), target: scaled(&self.target, &target, t) })
+        // Sums near 100 read like percent. Small numbers leave little room on the way, so the first that can be reached is taken.
+        exact.sort_by_key(|(s, t)| ((s + t).abs_diff(100), *s));
+        let sides = |(s, t): &(u32, u32)| Self {
+            source: scaled(&self.source, &source, *s),
+            target: scaled(&self.target, &target, *t),
+        };
+        let reachable = exact.iter().map(sides).find(|to| self.reaches(to));
+        let best = reachable.or_else(|| exact.first().map(sides));
+        best.ok_or(PlaneError::NotRepresentable { weight, below, above })
     }
 
     /// The single writes from these weights to `to`, during which the share stays between the two.
     ///
     /// Each server goes as far towards its new weight as the share allows, target first, round after round: where both sides are
     /// rescaled they climb or descend in turns. Where not even a small step is allowed the rest is written as it is.
-    pub(super) fn path(&self, to: &Self) -> Vec<Server> {
+    pub(super) fn path(&self, to: &Self) -> Vec<Write> {
         let (mut now, mut writes) = (self.clone(), Vec::new());
         loop {
             let before = writes.len();
@@ -67,7 +81,7 @@ impl Sides {
                 let reached = towards(now.weight_at(index), wanted).find(allowed);
                 if let Some(weight) = reached {
                     now = now.with(index, weight);
-                    writes.push(Server { name: now.name_at(index), weight });
+                    writes.push(Write { name: now.name_at(index), weight });
                 }
             }
             if writes.len() == before {
@@ -76,8 +90,19 @@ impl Sides {
         }
         let rest =
             (0..now.target.len() + now.source.len()).filter(|index| now.weight_at(*index) != to.weight_at(*index));
-        writes.extend(rest.map(|index| Server { name: to.name_at(index), weight: to.weight_at(index) }));
+        writes.extend(rest.map(|index| Write { name: to.name_at(index), weight: to.weight_at(index) }));
         writes
+    }
+
+    /// Whether the way there stays between the two shares.
+    fn reaches(&self, to: &Self) -> bool {
+        let mut now = self.clone();
+        self.path(to).iter().all(|write| {
+            for server in now.target.iter_mut().chain(&mut now.source).filter(|server| server.name == write.name) {
+                server.weight = write.weight;
+            }
+            self.allows(to, &now)
+        })
     }
 
     /// Whether the share of `now` lies between the two ends. A moment without any weight answers 503 and is never allowed.
@@ -120,12 +145,12 @@ fn sum(servers: &[Server]) -> u64 {
     servers.iter().map(|server| u64::from(server.weight)).sum()
 }
 
-/// The smallest whole numbers in the proportions of the servers' weights; equal ones where all are zero.
+/// The smallest whole numbers in the proportions of the servers' parts; equal ones where all are zero.
 fn proportions(servers: &[Server]) -> Vec<u32> {
-    let divisor = servers.iter().fold(0, |divisor, server| gcd(divisor, server.weight));
+    let divisor = servers.iter().fold(0, |divisor, server| gcd(divisor, server.part));
     match divisor {
         0 => vec![1; servers.len()],
-        _ => servers.iter().map(|server| server.weight / divisor).collect(),
+        _ => servers.iter().map(|server| server.part / divisor).collect(),
     }
 }
 
@@ -145,7 +170,7 @@ fn is_whole(weight: Weight, target: u64, source: u64) -> bool {
 
 fn scaled(servers: &[Server], proportions: &[u32], factor: u32) -> Vec<Server> {
     let pairs = servers.iter().zip(proportions);
-    pairs.map(|(server, part)| Server { name: server.name.clone(), weight: part * factor }).collect()
+    pairs.map(|(server, part)| Server { weight: part * factor, ..server.clone() }).collect()
 }
 
 #[cfg(test)]
@@ -156,7 +181,7 @@ mod tests {
     fn sides(source: &[u32], target: &[u32]) -> Sides {
         let side = |prefix: &str, weights: &[u32]| {
             let servers = weights.iter().enumerate();
-            servers.map(|(i, weight)| Server { name: format!("{prefix}{i}"), weight: *weight }).collect()
+            servers.map(|(i, weight)| Server { name: format!("{prefix}{i}"), weight: *weight, part: *weight }).collect()
         };
         Sides { source: side("s", source), target: side("t", target) }
     }
@@ -193,6 +218,25 @@ mod tests {
     }
 
     proptest! {
+        /// Killed after any write, the next attempt arrives at the same weights.
+        #[test]
+        fn a_way_that_was_cut_short_ends_at_the_same_weights(
+            from in 0u16..=100, to in 0u16..=100, cut in 0usize..40, sources in 1usize..4, targets in 1usize..4,
+        ) {
+            let origin = sides(&vec![100; sources], &vec![0; targets]);
+            let Ok(from) = origin.to(Weight::percent_saturating(from)) else { return Ok(()) };
+            let Ok(whole) = from.to(Weight::percent_saturating(to)) else { return Ok(()) };
+            let mut at = from.clone();
+            for write in from.path(&whole).into_iter().take(cut) {
+                let index = (0..sources + targets).find(|index| at.name_at(*index) == write.name).unwrap();
+                at = at.with(index, write.weight);
+            }
+            let again = at.to(Weight::percent_saturating(to)).unwrap();
+            prop_assert_eq!(again.weight(), whole.weight());
+            let even = |servers: &[Server]| servers.iter().all(|server| server.weight == servers[0].weight);
+            prop_assert!(even(&again.source) && even(&again.target), "{again:?}");
+        }
+
         #[test]
         fn the_way_there_never_leaves_the_two_weights(
             percents in proptest::collection::vec(0u16..=100, 1..6), sources in 1usize..4, targets in 1usize..4,

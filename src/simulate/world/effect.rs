@@ -12,7 +12,7 @@ impl World<'_> {
             return Err("refused");
         }
         match action {
-            Action::SetWeight { plane, from, to } => {
+            Action::SetWeight { plane, from, to, .. } => {
                 let shown = self.reach(plane)?.shown;
                 if !shown.is_between(*from, *to) {
                     return Err("somebody else changed it");

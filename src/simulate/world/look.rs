@@ -77,7 +77,7 @@ impl Sight {
                 .iter()
                 .map(|plane| (plane.name.clone(), Observed::Unknown(REFUSED.to_owned())))
                 .collect(),
-            unrepresentable: Vec::new(),
+            plane_problems: Vec::new(),
             metrics: sources.keys().map(|name| ((*name).clone(), sample())).collect(),
             share: sample(),
         };

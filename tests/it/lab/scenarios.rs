@@ -28,10 +28,20 @@ fn watched<T>(lab: &Lab, during: impl FnOnce() -> T) -> (Vec<u32>, T) {
             }
             seen
         });
+        let ended = Ended(&over);
         let result = during();
-        over.store(true, Ordering::Relaxed);
+        drop(ended);
         (watcher.join().unwrap(), result)
     })
+}
+
+/// Ends a watch, also when what is watched panics.
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What another terminal is answered.
@@ -73,8 +83,7 @@ fn a_from_0_to_100_and_commit_without_a_failed_request() {
     assert_eq!(run.exit(), 0);
     load.answered(200);
     let counts = load.end();
-    assert_eq!(counts.number("failed"), 0, "{counts:?}");
-    assert_eq!(counts.number("shed"), 0, "{counts:?}");
+    lab.nobody_failed(&counts);
     assert!(counts.of("blue") > 1000 && counts.of("green") > 1000, "{counts:?}");
     for server in ["blue", "green"] {
         assert_eq!(lab.requests(server), counts.of(server), "HAProxy and the users count alike");
@@ -126,10 +135,10 @@ fn b_a_bad_target_at_25_is_rolled_back_to_the_origin() {
     assert_eq!((&last["cause"]["cause"], &last["cause"]["metric"]), (&"metricFailed".into(), &"errors".into()));
     assert!(last["cause"]["account"].as_str().unwrap().contains("bad"), "{last}");
 
-    let green = load.now().of("green");
+    // The running counts are written a few times a second; once a second's worth more was answered they are from afterwards.
+    let green = load.answered(u64::from(RATE)).of("green");
     let counts = load.answered(400);
-    // What was on its way when the weight changed may still have been counted after the first look.
-    assert!(counts.of("green") <= green + 2, "green is given nothing any more");
+    assert_eq!(counts.of("green"), green, "green is given nothing any more");
     let counts = load.end();
     assert_eq!(counts.of("blue") + counts.of("green"), counts.number("answered"));
     assert!(counts.number("failed") > 0, "the fault was real");
@@ -171,7 +180,7 @@ fn c_without_prometheus_it_holds_and_goes_on_when_it_is_back() {
     let cause = run.reports().pop().unwrap()["cause"].clone();
     assert_eq!(cause["why"], "the test wants it back");
     let counts = load.end();
-    assert_eq!(counts.number("failed"), 0, "{counts:?}");
+    lab.nobody_failed(&counts);
     println!("held at 25% through {} looks without Prometheus; 0 of {} requests failed", 35, counts.number("sent"));
 }
 
@@ -188,7 +197,7 @@ fn d_killed_in_the_middle_it_goes_on_to_the_same_end() {
     let (weights, ()) = watched(&lab, || {
         for kill in kills {
             let mut run = lab.run(&file);
-            run.until("it is to be killed", kill);
+            run.until_ever("it is to be killed", kill);
             run.kill();
         }
         let mut run = lab.run(&file);
@@ -199,7 +208,7 @@ fn d_killed_in_the_middle_it_goes_on_to_the_same_end() {
     assert_eq!(weights, [0, 1, 25, 50, 100], "no step twice, and no way back");
     load.answered(200);
     let counts = load.end();
-    assert_eq!(counts.number("failed"), 0, "{counts:?}");
+    lab.nobody_failed(&counts);
     assert_eq!(lab.object("blue", "deployment", "checkout")["spec"]["replicas"], 0);
     println!("killed 3 times; 0 of {} requests failed", counts.number("sent"));
 }

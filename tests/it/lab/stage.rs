@@ -1,6 +1,7 @@
 //! The lab as a test sees it: reset, load, faults, HAProxy's own word, and `crossfade` as a person starts it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -80,7 +81,8 @@ impl Lab {
         let errors = File::options().create(true).append(true).open(self.state.path().join("run.err")).unwrap();
         let mut command = self.crossfade();
         command.arg("run").arg("-f").arg(file).args(["-o", "json"]).stdout(out).stderr(errors);
-        Run { lab: self, child: command.spawn().unwrap(), output }
+        let before = std::fs::read_to_string(&output).unwrap_or_default().lines().count();
+        Run { lab: self, child: command.spawn().unwrap(), output, before }
     }
 
     /// Another terminal: a verb that answers at once.
@@ -143,6 +145,13 @@ impl Lab {
         rows.map(|row| (row[1].to_owned(), row[index].to_owned())).collect()
     }
 
+    /// No request of a user failed; where one did, HAProxy's own account of it is told.
+    pub fn nobody_failed(&self, counts: &Counts) {
+        let columns = ["hrsp_5xx", "hrsp_other", "econ", "eresp", "cli_abrt", "srv_abrt", "wretr", "wredis", "dresp"];
+        let account: Vec<_> = columns.iter().map(|column| format!("{column} {:?}", self.stat(column))).collect();
+        assert_eq!((counts.number("failed"), counts.number("shed")), (0, 0), "{counts:?}\n{}", account.join("\n"));
+    }
+
     /// Requests a server has answered, as HAProxy counts.
     pub fn requests(&self, server: &str) -> u64 {
         self.stat("req_tot")[server].parse().unwrap()
@@ -171,6 +180,8 @@ pub struct Run<'l> {
     lab: &'l Lab,
     child: Child,
     output: PathBuf,
+    /// Reports of the runs before it.
+    before: usize,
 }
 
 impl Run<'_> {
@@ -181,11 +192,20 @@ impl Run<'_> {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Waits for a report for which `holds` is true.
+    /// Waits until `holds` is true of the newest report.
     pub fn until(&mut self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        self.until_seen(what, |reports| reports.last().filter(|report| holds(report)).cloned())
+    }
+
+    /// Waits until `holds` is true of any report of this run, also one that is past already.
+    pub fn until_ever(&mut self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        self.until_seen(what, |reports| reports.iter().find(|report| holds(report)).cloned())
+    }
+
+    fn until_seen(&mut self, what: &str, look: impl Fn(&[Value]) -> Option<Value>) -> Value {
         until(what, Duration::from_secs(120), || {
-            let last = self.reports().pop();
-            let last = last.filter(|report| holds(report));
+            let reports = self.reports();
+            let last = look(reports.get(self.before..).unwrap_or_default());
             if last.is_none()
                 && let Some(status) = self.child.try_wait().unwrap()
             {
@@ -240,8 +260,13 @@ pub struct Load {
 }
 
 /// What became of the requests.
-#[derive(Debug)]
 pub struct Counts(Value);
+
+impl fmt::Debug for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
 
 impl Load {
     /// The running counts.

@@ -1,7 +1,5 @@
 //! One situation, one answer.
 
-use jiff::SignedDuration;
-
 use super::world::*;
 use crate::migration::command::Request;
 use crate::migration::state::{Cause, Phase};
@@ -203,67 +201,93 @@ fn commit_is_refused_before_the_end_and_abort_after_it() {
     assert_eq!(decision.replies.iter().map(|reply| reply.accepted).collect::<Vec<_>>(), [true, false]);
 }
 
-/// A migration that soaked and waits for a commit.
-fn soaked() -> (crate::migration::State, World) {
+/// A migration that waits for somebody to say commit.
+fn at_the_end() -> (crate::migration::State, World) {
     let (mut state, mut world) = at_fifty();
     world.ask(Request::Approve);
     until(&mut state, &mut world, waits_on("Commit"));
     (state, world)
 }
 
+type Wrong = (&'static str, fn(&mut World));
+
 #[test]
-fn commit_is_refused_where_a_plane_leads_back_to_the_source() {
-    let (mut state, mut world) = soaked();
-    world.planes.insert(name("edge"), Weight::ZERO);
-    world.ask(Request::Commit);
-    assert!(!pass(&mut state, &mut world).replies[0].accepted);
-    assert_eq!(state.phase.name(), "Soaking");
+fn commit_is_refused_while_anything_is_wrong() {
+    let wrongs: [Wrong; 5] = [
+        ("drift", |world| _ = world.planes.insert(name("edge"), Weight::ZERO)),
+        ("an unreachable plane", |world| world.unreachable.push(name("inner"))),
+        ("a cluster away", |world| world.clusters = false),
+        ("too few pods", |world| world.target_ready = 3),
+        ("a failing metric", |world| world.bad = 300.0),
+    ];
+    for (what, wrong) in wrongs {
+        let (mut state, mut world) = at_the_end();
+        wrong(&mut world);
+        world.ask(Request::Commit);
+        let decision = pass(&mut state, &mut world);
+        assert!(!decision.replies[0].accepted, "{what}");
+        assert!(!world.drained && world.source == 4, "{what}");
+    }
 }
 
 #[test]
-fn commit_is_refused_in_the_pass_that_sees_the_target_fail() {
-    let (mut state, mut world) = soaked();
-    world.bad = 300.0;
+fn a_plane_that_leads_back_to_the_source_stops_a_commit() {
+    let (mut state, mut world) = at_the_end();
     world.ask(Request::Commit);
-    assert!(!pass(&mut state, &mut world).replies[0].accepted);
-    assert_eq!(state.phase.name(), "RollingBack");
-}
-
-#[test]
-fn a_source_that_may_have_traffic_keeps_its_pods_after_commit() {
-    let (mut state, mut world) = soaked();
-    world.ask(Request::Commit);
-    let decision = crate::migration::decide(&state, &world.snapshot());
-    state = decision.state;
+    world.drained = false;
+    pass(&mut state, &mut world);
     world.planes.insert(name("edge"), Weight::ZERO);
     for _ in 0..100 {
-        assert!(pass(&mut state, &mut world).actions.is_empty());
+        let decision = pass(&mut state, &mut world);
+        assert!(decision.needs_human && waits_on("Drift")(&state, &decision), "{:?}", decision.waiting);
     }
+    assert_eq!(world.source, 4);
     world.planes.insert(name("edge"), Weight::FULL);
     until(&mut state, &mut world, in_phase("Completed"));
 }
 
 #[test]
-fn a_drain_that_did_not_happen_is_not_waited_out() {
-    let (mut state, mut world) = soaked();
-    world.ask(Request::Commit);
-    // The controller is killed after recording the state and comes back long after the deadline.
-    state = crate::migration::decide(&state, &world.snapshot()).state;
-    world.now += SignedDuration::from_mins(10);
-    pass(&mut state, &mut world);
-    assert!(world.drained && world.source == 4);
-    until(&mut state, &mut world, in_phase("Completed"));
+fn a_source_that_shrinks_holds_and_is_not_followed() {
+    let (mut state, mut world) = fresh();
+    until(&mut state, &mut world, waits_on("PauseStep"));
+    world.source = 2;
+    let held = until(&mut state, &mut world, waits_on("SourceShrank"));
+    assert!(held.actions.is_empty());
+    world.source = 4;
+    until(&mut state, &mut world, waits_on("Approval"));
 }
 
 #[test]
-fn a_window_with_drift_in_it_begins_anew() {
+fn there_is_no_way_back_to_a_source_without_pods_except_by_a_persons_word() {
+    let (mut state, mut world) = at_the_end();
+    (world.source, world.bad) = (0, 300.0);
+    for _ in 0..50 {
+        let decision = pass(&mut state, &mut world);
+        assert!(decision.needs_human && waits_on("NoWayBack")(&state, &decision), "{:?}", decision.waiting);
+    }
+    assert!(world.planes.values().all(|weight| *weight == Weight::FULL));
+    world.ask(Request::Abort { why: "I know".into() });
+    until(&mut state, &mut world, in_phase("RolledBack"));
+}
+
+#[test]
+fn a_plane_that_was_never_written_is_left_as_somebody_else_made_it() {
     let (mut state, mut world) = fresh();
-    until(&mut state, &mut world, waits_on("Window"));
-    world.planes.insert(name("edge"), Weight::ZERO);
-    pass(&mut state, &mut world);
-    world.planes.insert(name("edge"), percent(10));
-    pass(&mut state, &mut world);
-    let back = world.now;
-    until(&mut state, &mut world, |state, _| matches!(&state.phase, Phase::Shifting(shifting) if shifting.step == 1));
-    assert!(world.now.duration_since(back) >= SignedDuration::from_secs(4));
+    world.target_ready = 0;
+    until(&mut state, &mut world, waits_on("WorkloadReady"));
+    world.planes.insert(name("edge"), percent(40));
+    world.ask(Request::Abort { why: String::new() });
+    until(&mut state, &mut world, in_phase("RolledBack"));
+    assert_eq!((world.planes[&name("edge")], world.writes.len()), (percent(40), 0));
+}
+
+#[test]
+fn drift_is_seen_in_every_step() {
+    for reason in ["Window", "PauseStep", "Approval"] {
+        let (mut state, mut world) = fresh();
+        until(&mut state, &mut world, waits_on(reason));
+        world.planes.insert(name("inner"), percent(77));
+        let decision = pass(&mut state, &mut world);
+        assert!(waits_on("Drift")(&state, &decision), "in {reason}: {:?}", decision.waiting);
+    }
 }

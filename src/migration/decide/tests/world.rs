@@ -145,7 +145,7 @@ impl World {
             source: of(pods(self.source, self.source)),
             target: of(pods(4, if self.applied { self.target_ready } else { 0 })),
             planes: planes.collect(),
-            unrepresentable: Vec::new(),
+            plane_problems: Vec::new(),
             metrics: [(name("errors"), sample.clone())].into(),
             share: sample,
         }

@@ -1,0 +1,67 @@
+//! What documents say about each other. PURE.
+//!
+//! Each document is right by itself when it comes here; a policy that no migration uses may name any plane.
+
+use super::cursor::Cursor;
+use super::decode::Document;
+use super::types::{Migration, Name, ShiftPolicy};
+
+/// Notes where documents contradict each other. A name that nothing answers to is a riddle only where every document could
+/// be read: one that could not be has been reported at its own place.
+pub fn check(documents: &[Document<'_>], every_document_read: bool) {
+    let (mut migrations, mut policies) = (Vec::new(), Vec::new());
+    for document in documents {
+        match document {
+            Document::Migration { migration, name_at, policy_at } => {
+                unique_migration(migration, name_at, &migrations);
+                migrations.push(&**migration);
+                if every_document_read {
+                    known_policy(&migration.policy, policy_at, documents);
+                }
+            }
+            Document::Policy { policy, name_at, .. } => {
+                unique_policy(policy, name_at, &policies);
+                policies.push(&**policy);
+            }
+        }
+    }
+    for document in documents {
+        if let Document::Policy { policy, planes_at, .. } = document {
+            let users: Vec<_> = migrations.iter().filter(|migration| migration.policy == policy.name).collect();
+            for (plane, at) in planes_at {
+                users.iter().for_each(|user| known_plane(plane, at, user));
+            }
+        }
+    }
+}
+
+fn unique_migration(migration: &Migration, at: &Cursor<'_>, before: &[&Migration]) {
+    let same = |other: &&&Migration| other.name == migration.name && other.namespace == migration.namespace;
+    if before.iter().any(|other| same(&other)) {
+        let _: Option<()> =
+            at.refuse(format!("another Migration in {} has this name already", migration.namespace), None);
+    }
+}
+
+fn unique_policy(policy: &ShiftPolicy, at: &Cursor<'_>, before: &[&ShiftPolicy]) {
+    if before.iter().any(|other| other.name == policy.name) {
+        let _: Option<()> = at.refuse("another policy has this name already", None);
+    }
+}
+
+fn known_policy(name: &Name, at: &Cursor<'_>, documents: &[Document<'_>]) {
+    let is_it = |document: &Document<'_>| matches!(document, Document::Policy { policy, .. } if policy.name == *name);
+    if !documents.iter().any(is_it) {
+        let _: Option<()> = at.refuse(format!("no ShiftPolicy called {name} in these files"), None);
+    }
+}
+
+fn known_plane(plane: &Name, at: &Cursor<'_>, migration: &Migration) {
+    if migration.planes.iter().any(|known| known.name == *plane) {
+        return;
+    }
+    let planes: Vec<_> = migration.planes.iter().map(|plane| plane.name.as_str()).collect();
+    let Migration { namespace, name, .. } = migration;
+    let message = format!("migration {namespace}.{name} uses this policy and has no plane {plane}");
+    let _: Option<()> = at.refuse(message, Some(&format!("its planes: {}", planes.join(", "))));
+}

@@ -1,0 +1,65 @@
+//! HAProxy planes. PURE.
+//!
+//! Refuses names that the Runtime API would read as something else, and two planes that would write the same servers.
+
+use std::path::PathBuf;
+
+use super::super::cursor::Cursor;
+use super::super::types::{DriverSpec, HaproxyAddress, HaproxySpec, PlaneSpec};
+
+/// A backend of a running HAProxy.
+pub(super) fn haproxy(at: &Cursor<'_>) -> Option<HaproxySpec> {
+    let mut fields = at.fields()?;
+    let address = fields.require("address").and_then(|at| address(&at));
+    let backend = fields.require("backend").and_then(|at| name(&at));
+    let source = fields.require("source").and_then(|at| at.each_once(|item| name(&item)));
+    let target = fields.require("target").and_then(|at| {
+        at.each_once(|item| match name(&item)? {
+            name if source.as_ref().is_some_and(|source| source.contains(&name)) => {
+                item.refuse(format!("server {name} is on the source's side too"), Some("a server leads to one cluster"))
+            }
+            name => Some(name),
+        })
+    });
+    fields.finish();
+    Some(HaproxySpec { address: address?, backend: backend?, source: source?, target: target? })
+}
+
+/// A name as HAProxy allows it. It goes to the Runtime API as it is written, where a space or a `;` begins something else.
+fn name(at: &Cursor<'_>) -> Option<String> {
+    let name = at.text()?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
+    if name.chars().all(allowed) {
+        return Some(name);
+    }
+    at.refuse("is not a name HAProxy knows", Some("use letters, digits and any of _ . : -"))
+}
+
+fn address(at: &Cursor<'_>) -> Option<HaproxyAddress> {
+    const HELP: Option<&str> = Some("write unix:/run/haproxy.sock or tcp:127.0.0.1:9999");
+    let text = at.text()?;
+    match text.split_once(':') {
+        Some(("unix", path)) if path.starts_with('/') => Some(HaproxyAddress::Unix(PathBuf::from(path))),
+        Some(("tcp", address)) if address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) => {
+            Some(HaproxyAddress::Tcp(address.to_owned()))
+        }
+        _ => at.refuse("is not an address of a Runtime API", HELP),
+    }
+}
+
+/// Two planes of one backend would each take what the other writes for drift, or send the same server both ways.
+pub(super) fn one_plane_per_backend(planes: &[(PlaneSpec, Cursor<'_>)]) {
+    let backend = |plane: &PlaneSpec| match &plane.driver {
+        DriverSpec::Haproxy(spec) => Some((spec.address.clone(), spec.backend.clone())),
+        DriverSpec::Embedded => None,
+    };
+    for (index, (plane, at)) in planes.iter().enumerate() {
+        let here = backend(plane);
+        let earlier = planes[..index].iter().find(|(other, _)| here.is_some() && backend(other) == here);
+        if let Some((earlier, _)) = earlier {
+            let at = at.peek("haproxy").and_then(|at| at.peek("backend")).unwrap_or_else(|| at.clone());
+            let message = format!("plane {} shifts this backend already", earlier.name);
+            let _: Option<()> = at.refuse(message, Some("name all servers of a backend in one plane"));
+        }
+    }
+}
