@@ -114,7 +114,7 @@ fn many(global: &Global, stage: &Stage, seeds: u64) -> anyhow::Result<Exit> {
     Ok(if summary.tally.broken.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
-/// One core's share of the seeds: every so-manieth.
+/// One core's share of the seeds: one seed in as many as there are cores.
 fn share(stage: &Stage, first: u64, cores: usize, seeds: u64) -> Tally {
     let mut tally = Tally::default();
     for seed in (first..seeds).step_by(cores) {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::command::Reply;
 use super::snapshot::PlaneView;
 use crate::cluster::ObjectRef;
 use crate::policy::{Assignment, Name, Weight};
@@ -28,6 +29,10 @@ pub struct State {
     pub paused: Option<Mark>,
     /// What Crossfade left on each plane.
     pub ledger: BTreeMap<Name, Entry>,
+    /// The last answers to people. A crash may have kept them from being given: a command that comes again gets the same
+    /// answer, and is not obeyed twice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Reply>,
 }
 
 /// Somebody did something at some time.
@@ -240,6 +245,7 @@ impl State {
             assignment: assignment.into(),
             phase: Phase::Preparing { since: now },
             paused: None,
+            answers: Vec::new(),
             ledger: BTreeMap::new(),
         }
     }

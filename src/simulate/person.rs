@@ -9,12 +9,12 @@ use crate::migration::WaitingOn;
 pub(super) struct Person {
     reaction: Moment,
     mends: bool,
-    errand: Option<(Moment, Errand)>,
+    deed: Option<(Moment, Deed)>,
 }
 
 /// What a person does about a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Errand {
+pub(super) enum Deed {
     /// Says something.
     Say(Wish),
     /// Puts planes back to what Crossfade left there.
@@ -23,38 +23,38 @@ pub(super) enum Errand {
 
 impl Person {
     pub fn new(setting: &Setting) -> Self {
-        Self { reaction: setting.reaction, mends: setting.mends, errand: None }
+        Self { reaction: setting.reaction, mends: setting.mends, deed: None }
     }
 
     /// Sees what the migration waits for.
     pub fn see(&mut self, waiting: Option<&WaitingOn>, now: Moment) {
         let wanted = match waiting {
-            Some(WaitingOn::Approval) => Some(Errand::Say(Wish::Approve)),
-            Some(WaitingOn::PauseStep { until: None } | WaitingOn::Paused { .. }) => Some(Errand::Say(Wish::Resume)),
-            Some(WaitingOn::Commit) => Some(Errand::Say(Wish::Commit)),
-            Some(WaitingOn::Drift { .. }) if self.mends => Some(Errand::Mend),
-            Some(WaitingOn::Drift { .. }) => Some(Errand::Say(Wish::Abort)),
+            Some(WaitingOn::Approval) => Some(Deed::Say(Wish::Approve)),
+            Some(WaitingOn::PauseStep { until: None } | WaitingOn::Paused { .. }) => Some(Deed::Say(Wish::Resume)),
+            Some(WaitingOn::Commit) => Some(Deed::Say(Wish::Commit)),
+            Some(WaitingOn::Drift { .. }) if self.mends => Some(Deed::Mend),
+            Some(WaitingOn::Drift { .. }) => Some(Deed::Say(Wish::Abort)),
             _ => None,
         };
-        let begun = self.errand.filter(|(_, errand)| Some(*errand) == wanted);
-        self.errand = begun.or(wanted.map(|errand| (now + self.reaction, errand)));
+        let begun = self.deed.filter(|(_, deed)| Some(*deed) == wanted);
+        self.deed = begun.or(wanted.map(|deed| (now + self.reaction, deed)));
     }
 
     /// When it is time.
     pub fn next(&self) -> Moment {
-        self.errand.map_or(NEVER, |(at, _)| at)
+        self.deed.map_or(NEVER, |(at, _)| at)
     }
 
     /// Does it, if it is time.
-    pub fn act(&mut self, world: &mut World<'_>) -> Option<Errand> {
-        let (_, errand) = self.errand.filter(|(at, _)| *at <= world.now)?;
-        self.errand = None;
+    pub fn act(&mut self, world: &mut World<'_>) -> Option<Deed> {
+        let (_, deed) = self.deed.filter(|(at, _)| *at <= world.now)?;
+        self.deed = None;
         // After a commit there is no way back; then the plane is put back after all.
-        self.mends |= errand == Errand::Say(Wish::Abort);
-        match errand {
-            Errand::Say(wish) => world.ask(wish),
-            Errand::Mend => world.mend(),
+        self.mends |= deed == Deed::Say(Wish::Abort);
+        match deed {
+            Deed::Say(wish) => world.ask(wish),
+            Deed::Mend => world.mend(),
         }
-        Some(errand)
+        Some(deed)
     }
 }

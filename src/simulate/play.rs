@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use super::case::{Case, CrashPoint, Moment, NEVER, Wish, millis};
-use super::person::{Errand, Person};
+use super::person::{Deed, Person};
 use super::promise::{Broken, Promise, Watcher};
 use super::world::{Readings, Sight, World, stamp};
 use crate::migration::state::{Cause, Phase, State};
@@ -146,12 +146,12 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
     /// Time passes until `at`, and then a pass is made.
     fn step(&mut self, at: Moment) -> Result<Moment, Broken> {
         self.world.advance(at);
-        if let Some(errand) = self.person.act(&mut self.world) {
+        if let Some(deed) = self.person.act(&mut self.world) {
             self.witness.happened(
                 self.world.now,
-                match errand {
-                    Errand::Say(_) => "the person it waits for answers",
-                    Errand::Mend => "somebody puts the planes back",
+                match deed {
+                    Deed::Say(_) => "the person it waits for answers",
+                    Deed::Mend => "somebody puts the planes back",
                 },
             );
         }

@@ -14,6 +14,10 @@ pub(super) fn answer(state: &State, snapshot: &Snapshot) -> (State, Vec<Reply>) 
     let mut state = state.clone();
     let mut replies = Vec::new();
     for command in &snapshot.commands {
+        if let Some(given) = state.answers.iter().find(|reply| reply.id == command.id) {
+            replies.push(given.clone());
+            continue;
+        }
         let answer = one(&state, snapshot, command);
         let (accepted, message) = match answer {
             Ok((next, message)) => {
@@ -23,6 +27,9 @@ pub(super) fn answer(state: &State, snapshot: &Snapshot) -> (State, Vec<Reply>) 
             Err(message) => (false, message),
         };
         replies.push(Reply { id: command.id.clone(), accepted, message });
+    }
+    if !replies.is_empty() {
+        state.answers.clone_from(&replies);
     }
     (state, replies)
 }

@@ -31,6 +31,8 @@ pub(super) fn commit(state: &State, snapshot: &Snapshot, since: Timestamp, stage
     match stage {
         CommitStage::Draining if !shrinks => go_to(state, CommitStage::Releasing),
         CommitStage::Draining => drain(state, snapshot, since).unwrap_or_else(|| go_to(state, CommitStage::Scaling)),
+        // A plane that was restarted has forgotten that it was drained.
+        CommitStage::Scaling if leads_to_source(snapshot) => go_to(state, CommitStage::Draining),
         CommitStage::Scaling => scale(state, snapshot).unwrap_or_else(|| go_to(state, CommitStage::Releasing)),
         CommitStage::Releasing => release(state, snapshot),
     }
@@ -42,6 +44,10 @@ fn go_to(state: &State, next: CommitStage) -> Step {
         *stage = next;
     }
     Step::enter(state, phase)
+}
+
+fn leads_to_source(snapshot: &Snapshot) -> bool {
+    snapshot.planes.values().filter_map(Observed::known).any(|view| view.source.usable > 0)
 }
 
 /// Ends the connections to the source; `None` once they have ended, or had the rollback's deadline to end.

@@ -6,6 +6,9 @@
 //!
 //! **Drift** does not hold a rollback: the origin is a recorded setting, and restoring it is what a person would do.
 //!
+//! **In flight.** A write that was begun may land after a plane was seen at its origin. Such a plane is restored all the same,
+//! and counts as back only once that was answered: what it carries out last is what it keeps.
+//!
 //! **Done** only when every plane was read back at exactly its recorded setting. A rollback that is not done by its deadline
 //! goes on, and asks for a person.
 
@@ -16,6 +19,7 @@ use crate::migration::action::Action;
 use crate::migration::snapshot::{Observed, Snapshot};
 use crate::migration::state::{Cause, Entry, Origin, Phase, State};
 use crate::migration::waiting::WaitingOn;
+use crate::policy::Name;
 
 /// The state in which the way back has begun; where nothing was written yet it is also its end.
 pub(super) fn begin(state: State, cause: Cause, now: Timestamp) -> State {
@@ -28,6 +32,7 @@ pub(super) fn begin(state: State, cause: Cause, now: Timestamp) -> State {
 
 /// One pass on the way back.
 pub(super) fn roll_back(state: &State, snapshot: &Snapshot, origin: &Origin, cause: &Cause, since: Timestamp) -> Step {
+    let state = &reached(state, snapshot);
     let mut actions = Vec::new();
     let mut away = Vec::new();
     let mut unreachable = None;
@@ -37,7 +42,7 @@ pub(super) fn roll_back(state: &State, snapshot: &Snapshot, origin: &Origin, cau
             continue;
         }
         match snapshot.planes.get(plane) {
-            Some(Observed::Known(view)) if view.setting == recorded.setting => continue,
+            Some(Observed::Known(view)) if view.setting == recorded.setting && !in_flight(state, plane) => continue,
             Some(Observed::Unknown(why)) => {
                 unreachable = Some(WaitingOn::PlaneUnreachable { plane: plane.clone(), why: why.clone() });
             }
@@ -54,4 +59,21 @@ pub(super) fn roll_back(state: &State, snapshot: &Snapshot, origin: &Origin, cau
         .or_else(|| failure(snapshot, |action| matches!(action, Action::RestorePlane { .. })))
         .unwrap_or(WaitingOn::Rollback { planes: away });
     Step { needs_human: overdue, ..Step::act(state, actions, waiting) }
+}
+
+/// A plane that answered its restoring has nothing in flight any more. Its entry stays what was left there before, which is how a
+/// plane that was written is told from one that never was.
+fn reached(state: &State, snapshot: &Snapshot) -> State {
+    let mut state = state.clone();
+    for outcome in snapshot.outcomes.iter().filter(|outcome| outcome.error.is_none()) {
+        let Action::RestorePlane { plane, .. } = &outcome.action else { continue };
+        if let Some(entry) = state.ledger.get_mut(plane) {
+            *entry = Entry::Settled(entry.desired());
+        }
+    }
+    state
+}
+
+fn in_flight(state: &State, plane: &Name) -> bool {
+    matches!(state.ledger.get(plane), Some(Entry::Moving { .. }))
 }

@@ -104,7 +104,7 @@ impl World {
     }
 
     pub fn ask(&mut self, request: Request) {
-        let id = format!("{}", self.commands.len());
+        let id = format!("{}-{}", self.now, self.commands.len());
         self.commands.push(Command { id, at: self.now, by: "ada".into(), request });
     }
 
