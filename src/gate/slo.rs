@@ -2,8 +2,8 @@
 //!
 //! **Trip.** The lowest fraction of bad requests that the counts still leave plausible lies above the limit, and, where the
 //! metric has the source as its baseline and the source is over the limit too, it is proven to exceed what the source shows
-//! at the same moment: a fault both sides share is no reason to move traffic back. A source counts as a baseline only on `minSamples` of its own: the last
-//! stray request of an idle one excuses nothing.
+//! at the same moment: a fault both sides share is no reason to move traffic back. A source counts as a baseline only on
+//! `minSamples` of its own: the last stray request of an idle one excuses nothing.
 //!
 //! **First start.** Fewer requests than `minSamples` are no evidence to advance, but three failures of three are
 //! evidence to go back.

@@ -140,6 +140,12 @@ fn mirror_actions(mirror: &MirrorView, snapshot: &Snapshot) -> Option<(Vec<Actio
     (pending > 0).then_some((actions, waiting))
 }
 
+/// The same for what is mirrored now; also `None` where that cannot be seen, and while somebody has paused.
+fn pending_mirror(state: &State, snapshot: &Snapshot) -> Option<(Vec<Action>, WaitingOn)> {
+    let mirror = snapshot.mirror.known().filter(|_| state.paused.is_none())?;
+    mirror_actions(mirror, snapshot)
+}
+
 /// The first action of a kind that failed in the last pass.
 fn failure(snapshot: &Snapshot, kind: impl Fn(&Action) -> bool) -> Option<WaitingOn> {
     snapshot.outcomes.iter().filter(|outcome| kind(&outcome.action)).find_map(|outcome| {

@@ -1,8 +1,8 @@
 //! Back to the origin. PURE.
 //!
 //! **Order.** All planes at once: nothing shrinks the source before commit, and no step is taken while it is smaller than it
-//! began, so no plane has to wait for capacity or for another plane, and every second a plane waits is a second of failing requests. Mirrored objects stay on the target:
-//! they carry no traffic, and the next attempt starts from them.
+//! began, so no plane has to wait for capacity or for another plane, and every second a plane waits is a second of failing
+//! requests. Mirrored objects stay on the target: they carry no traffic, and the next attempt starts from them.
 //!
 //! **Drift** does not hold a rollback: the origin is a recorded setting, and restoring it is what a person would do.
 //!

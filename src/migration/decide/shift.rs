@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::start::{paused, reachable};
-use super::{Gates, Step, capacity, failure, later, mirror_actions, seen};
+use super::{Gates, Step, capacity, failure, later, pending_mirror, seen};
 use crate::cluster::ObjectRef;
 use crate::gate::Verdict;
 use crate::migration::action::Action;
@@ -155,8 +155,7 @@ fn keep_mirrored(state: &State, snapshot: &Snapshot, origin: &Origin) -> Result<
     if let Some(waiting) = snapshot.source.known().and_then(|source| capacity::shrunk(&origin.replicas, source)) {
         return Err(waiting);
     }
-    let mirror = snapshot.mirror.known().filter(|_| state.paused.is_none());
-    let pending = mirror.and_then(|mirror| mirror_actions(mirror, snapshot));
+    let pending = pending_mirror(state, snapshot);
     Ok(pending.map(|(actions, waiting)| Step::act(state, actions, waiting)))
 }
 

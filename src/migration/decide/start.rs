@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Step, capacity, later, mirror_actions, rollback, seen};
+use super::{Step, capacity, later, pending_mirror, rollback, seen};
 use crate::migration::snapshot::{MirrorView, Observed, PlaneView, Snapshot};
 use crate::migration::state::{Cause, Entry, Origin, Phase, PlaneOrigin, Shifting, State};
 use crate::migration::waiting::WaitingOn;
@@ -73,7 +73,8 @@ fn blockers(state: &State, mirror: &MirrorView, planes: &BTreeMap<Name, &PlaneVi
 
 /// Applies what the target lacks, and waits until every workload is ready there.
 pub(super) fn mirror(state: &State, snapshot: &Snapshot, since: Timestamp, origin: &Arc<Origin>) -> Step {
-    let waiting = match mirror_pass(state, snapshot, origin) {
+    let pending = pending_mirror(state, snapshot);
+    let waiting = match mirror_pass(state, snapshot, origin, pending.as_ref().map(|(_, waiting)| waiting)) {
         Ok(step) => return step,
         Err(waiting) => waiting,
     };
@@ -82,17 +83,16 @@ pub(super) fn mirror(state: &State, snapshot: &Snapshot, since: Timestamp, origi
         let cause = Cause::MirrorDeadline { waiting: waiting.to_string() };
         return Step::stay(&rollback::begin(state.clone(), cause, snapshot.now));
     }
-    let actions = match &snapshot.mirror {
-        Observed::Known(mirror) if state.paused.is_none() => {
-            mirror_actions(mirror, snapshot).map(|(actions, _)| actions).unwrap_or_default()
-        }
-        _ => Vec::new(),
-    };
-    Step::act(state, actions, waiting)
+    Step::act(state, pending.map(|(actions, _)| actions).unwrap_or_default(), waiting)
 }
 
 /// The step out of the phase, or what it waits for.
-fn mirror_pass(state: &State, snapshot: &Snapshot, origin: &Arc<Origin>) -> Result<Step, WaitingOn> {
+fn mirror_pass(
+    state: &State,
+    snapshot: &Snapshot,
+    origin: &Arc<Origin>,
+    pending: Option<&WaitingOn>,
+) -> Result<Step, WaitingOn> {
     if state.paused.is_some() {
         return Err(paused(state));
     }
@@ -100,8 +100,8 @@ fn mirror_pass(state: &State, snapshot: &Snapshot, origin: &Arc<Origin>) -> Resu
     if !mirror.problems.is_empty() {
         return Err(WaitingOn::Blocked { problems: mirror.problems.clone() });
     }
-    if let Some((_, waiting)) = mirror_actions(mirror, snapshot) {
-        return Err(waiting);
+    if let Some(waiting) = pending {
+        return Err(waiting.clone());
     }
     let target = seen("the target", &snapshot.target)?;
     if let Some(waiting) = capacity::unready(&origin.replicas, target) {
