@@ -192,7 +192,7 @@ impl Driver {
         let mut outcomes = Vec::new();
         for group in actions.chunk_by(|a, b| may_overlap(a) && may_overlap(b)) {
             let at = self.clock.now();
-            let intent = |action: &Action| Record::Intent { at, action: action.clone(), inverse: action.inverse() };
+            let intent = |action: &Action| Record::Intent { at, action: action.clone(), terms: action.terms() };
             let recorded = group.iter().try_for_each(|action| self.store.append(&intent(action)));
             let goes_back = group.iter().all(|action| matches!(action, Action::RestorePlane { .. }));
             if let Some(error) = recorded.err().filter(|_| !goes_back) {

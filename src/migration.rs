@@ -13,7 +13,7 @@ pub mod snapshot;
 pub mod state;
 pub mod waiting;
 
-pub use action::{Action, Inverse, Outcome};
+pub use action::{Action, Inverse, Outcome, Precondition, Terms};
 pub use command::{Command, Reply, Request};
 pub use decide::{Decision, decide};
 pub use report::Report;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::migration::{Action, Inverse, Reply, Request, State};
+use crate::migration::{Action, Reply, Request, State, Terms};
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,8 +45,9 @@ pub enum Record {
         at: Timestamp,
         /// The action.
         action: Action,
-        /// How it would be undone.
-        inverse: Inverse,
+        /// How it would be undone, what has to hold for it, and whether it may be repeated.
+        #[serde(flatten)]
+        terms: Terms,
     },
     /// An action was answered.
     Outcome {

@@ -1,12 +1,12 @@
-//! Effects as data, each with its inverse. PURE.
+//! Effects as data, each with its terms: inverse, precondition, and whether it may be repeated. PURE.
 //!
-//! Every action is idempotent: carrying it out twice leaves the world as carrying it out once. Whether it
-//! took effect is never read from its own answer but from the next snapshot.
+//! Whether an action took effect is never read from its own answer but from the next snapshot.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::snapshot::{Observed, Snapshot};
 use crate::cluster::ObjectRef;
 use crate::policy::{Name, Weight};
 
@@ -56,7 +56,57 @@ pub enum Action {
     },
 }
 
-/// How an action is undone; part of the journal beside every intent.
+/// What is recorded beside every intent: enough to judge it by the journal alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Terms {
+    /// How it is undone.
+    pub inverse: Inverse,
+    /// What has to hold for it to be right.
+    pub precondition: Precondition,
+    /// Whether carrying it out twice leaves the world as carrying it out once. What is not is never tried again unseen.
+    pub idempotent: bool,
+}
+
+/// What has to hold for an action to be right: `decide` sees to it, and whoever is written to checks it once more where it can.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Precondition {
+    /// Nothing: it is right whatever is there.
+    Nothing,
+    /// Nobody else manages a field of the object that it sets. The API server checks it, by field ownership.
+    Unclaimed(ObjectRef),
+    /// The plane shows a weight between the two. The driver checks it when it writes.
+    Between {
+        /// The plane.
+        plane: Name,
+        /// One end.
+        from: Weight,
+        /// The other.
+        to: Weight,
+    },
+    /// The plane sends everything to the target.
+    AllOnTarget(Name),
+    /// No plane leads anybody to the source any more.
+    SourceUnused,
+}
+
+impl Precondition {
+    /// Whether it holds, as far as a snapshot tells. What was not seen does not hold.
+    pub fn holds(&self, snapshot: &Snapshot) -> bool {
+        let weight = |plane| snapshot.planes.get(plane).and_then(Observed::known).map(|view| view.weight);
+        match self {
+            Self::Nothing | Self::Unclaimed(_) => true,
+            Self::Between { plane, from, to } => weight(plane).is_some_and(|shown| shown.is_between(*from, *to)),
+            Self::AllOnTarget(plane) => weight(plane) == Some(Weight::FULL),
+            Self::SourceUnused => {
+                snapshot.planes.values().all(|plane| plane.known().is_some_and(|view| view.source.usable == 0))
+            }
+        }
+    }
+}
+
+/// How an action is undone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Inverse {
@@ -69,12 +119,50 @@ pub enum Inverse {
 }
 
 impl Action {
+    /// Inverse, precondition, and whether it may be repeated.
+    pub fn terms(&self) -> Terms {
+        Terms { inverse: self.inverse(), precondition: self.precondition(), idempotent: self.is_idempotent() }
+    }
+
     /// How the action is undone.
     pub fn inverse(&self) -> Inverse {
         match self {
             Self::SetWeight { plane, .. } | Self::RestorePlane { plane, .. } => Inverse::Origin(plane.clone()),
             Self::ApplyObject { .. } => Inverse::Kept,
             Self::DrainSource { .. } | Self::ScaleSource { .. } | Self::Release { .. } => Inverse::PastCommit,
+        }
+    }
+
+    /// What has to hold for it to be right.
+    pub fn precondition(&self) -> Precondition {
+        match self {
+            Self::ApplyObject { object } => Precondition::Unclaimed(object.clone()),
+            Self::SetWeight { plane, from, to, .. } => {
+                Precondition::Between { plane: plane.clone(), from: *from, to: *to }
+            }
+            // The origin is right on a plane whatever somebody made of it, and giving up what one does not own changes nothing.
+            Self::RestorePlane { .. } | Self::Release { .. } => Precondition::Nothing,
+            Self::DrainSource { plane } => Precondition::AllOnTarget(plane.clone()),
+            Self::ScaleSource { .. } => Precondition::SourceUnused,
+        }
+    }
+
+    /// Whether carrying it out twice leaves the world as carrying it out once: each says how something shall be, none by how
+    /// much it shall change.
+    pub fn is_idempotent(&self) -> bool {
+        match self {
+            Self::ApplyObject { .. } | Self::SetWeight { .. } | Self::RestorePlane { .. } => true,
+            Self::DrainSource { .. } | Self::ScaleSource { .. } | Self::Release { .. } => true,
+        }
+    }
+
+    /// The plane it writes to, where it writes to one. Planes do not wait for one another; objects have an order.
+    pub fn plane(&self) -> Option<&Name> {
+        match self {
+            Self::SetWeight { plane, .. } | Self::RestorePlane { plane, .. } | Self::DrainSource { plane } => {
+                Some(plane)
+            }
+            Self::ApplyObject { .. } | Self::ScaleSource { .. } | Self::Release { .. } => None,
         }
     }
 }

@@ -6,13 +6,16 @@
 //! 2. **Protection second.** Wherever the target may have traffic, the gates are asked, whatever the migration
 //!    is waiting for. Evidence of a bad target starts the rollback in the same pass.
 //! 3. **Then the phase** takes its next step, or names what it waits for.
+//! 4. **The clock last.** What waits past its deadline asks for a person or goes back; what failed pauses before it is repeated.
 //!
 //! Every rule works on what was observed. A plane is written only where what it shows can be explained by what
 //! Crossfade left there (`Entry::explains`); anything else is drift and holds.
 
 mod command;
 mod commit;
+mod deadline;
 mod protect;
+mod retry;
 mod rollback;
 mod shift;
 mod start;
@@ -23,7 +26,7 @@ use self::protect::Protection;
 use super::action::Action;
 use super::command::Reply;
 use super::snapshot::{MirrorView, MirroredObject, Observed, Snapshot};
-use super::state::{Phase, State};
+use super::state::{Cause, Phase, State};
 use super::waiting::WaitingOn;
 use crate::gate::{Finding, capacity, share, slo};
 use crate::policy::Name;
@@ -56,22 +59,33 @@ pub struct Gates {
 
 /// Looks at the world once and says what to do.
 pub fn decide(state: &State, snapshot: &Snapshot) -> Decision {
-    let (state, replies) = command::answer(state, snapshot);
+    let (mut state, replies) = command::answer(state, snapshot);
+    retry::learn(&mut state, snapshot);
     let gates = ask(&state, snapshot);
     let step = match protect::judge(&state, snapshot, &gates) {
         Protection::Quiet => advance(&state, snapshot, &gates),
-        Protection::GoBack(cause) => advance(&rollback::begin(state, cause, snapshot.now), snapshot, &gates),
+        Protection::GoBack(cause) => go_back(&state, cause, snapshot, &gates),
         Protection::NoWayBack(waiting) => Step { needs_human: true, ..Step::hold(&state, waiting) },
     };
+    let step = match deadline::keep(&state, step, snapshot) {
+        Ok(step) => step,
+        Err(cause) => go_back(&state, cause, snapshot, &gates),
+    };
+    let step = retry::hold_back(step, snapshot);
     let Step { state, actions, waiting, needs_human } = step;
     Decision { state, actions, waiting, needs_human, gates, replies }
+}
+
+/// The first pass on the way back.
+fn go_back(state: &State, cause: Cause, snapshot: &Snapshot, gates: &Gates) -> Step {
+    advance(&rollback::begin(state.clone(), cause, snapshot.now), snapshot, gates)
 }
 
 /// The phase's own next step.
 fn advance(state: &State, snapshot: &Snapshot, gates: &Gates) -> Step {
     match &state.phase {
         Phase::Preparing { .. } => start::prepare(state, snapshot),
-        Phase::Mirroring { since, origin } => start::mirror(state, snapshot, *since, origin),
+        Phase::Mirroring { origin, .. } => start::mirror(state, snapshot, origin),
         Phase::Shifting(shifting) => shift::shift(state, snapshot, shifting, gates),
         Phase::Soaking { origin, since } => shift::soak(state, snapshot, origin, *since),
         Phase::Committing { since, stage, .. } => commit::commit(state, snapshot, *since, *stage),
@@ -130,12 +144,12 @@ fn seen<'s, T>(what: &str, observed: &'s Observed<T>) -> Result<&'s T, WaitingOn
 const BATCH: usize = 50;
 
 /// Actions that bring the target's objects in line, and the wait for them; `None` where they are.
-fn mirror_actions(mirror: &MirrorView, snapshot: &Snapshot) -> Option<(Vec<Action>, WaitingOn)> {
+fn mirror_actions(mirror: &MirrorView, state: &State) -> Option<(Vec<Action>, WaitingOn)> {
     let pending = mirror.objects.iter().filter(|object| !object.in_sync).take(BATCH);
     let apply = |o: &MirroredObject| Action::ApplyObject { object: o.object.clone() };
     let actions: Vec<_> = pending.map(apply).collect();
     let pending = mirror.objects.iter().filter(|object| !object.in_sync).count();
-    let waiting = failure(snapshot, |action| matches!(action, Action::ApplyObject { .. }))
+    let waiting = retry::failure(state, |action| matches!(action, Action::ApplyObject { .. }))
         .unwrap_or(WaitingOn::Mirror { pending, all: mirror.objects.len() });
     (pending > 0).then_some((actions, waiting))
 }
@@ -143,15 +157,7 @@ fn mirror_actions(mirror: &MirrorView, snapshot: &Snapshot) -> Option<(Vec<Actio
 /// The same for what is mirrored now; also `None` where that cannot be seen, and while somebody has paused.
 fn pending_mirror(state: &State, snapshot: &Snapshot) -> Option<(Vec<Action>, WaitingOn)> {
     let mirror = snapshot.mirror.known().filter(|_| state.paused.is_none())?;
-    mirror_actions(mirror, snapshot)
-}
-
-/// The first action of a kind that failed in the last pass.
-fn failure(snapshot: &Snapshot, kind: impl Fn(&Action) -> bool) -> Option<WaitingOn> {
-    snapshot.outcomes.iter().filter(|outcome| kind(&outcome.action)).find_map(|outcome| {
-        let error = outcome.error.clone()?;
-        Some(WaitingOn::ActionFailed { action: outcome.action.to_string(), error })
-    })
+    mirror_actions(mirror, state)
 }
 
 /// A time later by a duration; the end of time where that cannot be written.

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::action::Action;
 use super::command::Reply;
 use super::snapshot::PlaneView;
 use crate::cluster::ObjectRef;
 use crate::policy::{Assignment, Name, Weight};
 
 /// The form of the state on disk; another one is refused.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Everything that must survive a crash.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,27 @@ pub struct State {
     /// answer, and is not obeyed twice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Reply>,
+    /// Since when it has been at work on this phase or step; deadlines run from here. `None` while it waits for a person or
+    /// for a time that the policy names.
+    pub working: Option<Timestamp>,
+    /// Actions that failed when they were last tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retries: Vec<Retry>,
+}
+
+/// An action that failed, to be tried again after a while.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Retry {
+    /// The action.
+    pub action: Action,
+    /// How often it has failed in a row.
+    pub failures: u32,
+    /// When that was heard of last.
+    pub at: Timestamp,
+    /// Its error.
+    pub error: String,
+    /// Whether the plane it writes to could not be seen then: that failure says nothing about a plane that can be seen.
+    pub unseen: bool,
 }
 
 /// Somebody did something at some time.
@@ -222,6 +244,11 @@ pub enum Cause {
         /// What it was waiting for.
         waiting: String,
     },
+    /// Not every plane could be brought to the weight of a step in time: they go back together.
+    StepDeadline {
+        /// What it was waiting for.
+        waiting: String,
+    },
 }
 
 impl fmt::Display for Cause {
@@ -234,6 +261,7 @@ impl fmt::Display for Cause {
                 write!(f, "{workload} had no ready pod left on the target at {weight}")
             }
             Self::MirrorDeadline { waiting } => write!(f, "the target was not ready in time: {waiting}"),
+            Self::StepDeadline { waiting } => write!(f, "a step stayed half done past its deadline: {waiting}"),
         }
     }
 }
@@ -246,6 +274,8 @@ impl State {
             phase: Phase::Preparing { since: now },
             paused: None,
             answers: Vec::new(),
+            working: Some(now),
+            retries: Vec::new(),
             ledger: BTreeMap::new(),
         }
     }

@@ -40,6 +40,17 @@ pub enum WaitingOn {
         action: String,
         /// Its error.
         error: String,
+        /// How often it has failed in a row.
+        failures: u32,
+        /// When it is tried again.
+        again: Timestamp,
+    },
+    /// It has waited longer than its deadline allows. It goes on trying, and a person is asked.
+    Overdue {
+        /// When it should have ended.
+        deadline: Timestamp,
+        /// What it waits for.
+        waiting: Box<WaitingOn>,
     },
     /// A workload has fewer ready pods on the target than it wants.
     WorkloadReady {
@@ -178,7 +189,54 @@ pub enum WaitingOn {
     },
 }
 
+/// Whose doing it takes to end a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// A person's word, or a time that the policy names: no deadline runs meanwhile.
+    Patient,
+    /// A plane's that does not follow.
+    Plane,
+    /// Anybody else's.
+    Other,
+}
+
 impl WaitingOn {
+    /// What it waits for, whether or not that is overdue.
+    pub fn plain(&self) -> &Self {
+        match self {
+            Self::Overdue { waiting, .. } => waiting.plain(),
+            plain => plain,
+        }
+    }
+
+    /// Whose doing it takes.
+    pub fn sort(&self) -> Sort {
+        match self {
+            Self::Paused { .. } | Self::PauseStep { .. } | Self::Approval | Self::Soak { .. } | Self::Commit => {
+                Sort::Patient
+            }
+            Self::PlaneUnreachable { .. } | Self::PlaneBackends { .. } | Self::PlaneMoving { .. } => Sort::Plane,
+            Self::Overdue { waiting, .. } => waiting.sort(),
+            Self::Unobserved { .. }
+            | Self::Blocked { .. }
+            | Self::Mirror { .. }
+            | Self::ActionFailed { .. }
+            | Self::WorkloadReady { .. }
+            | Self::Capacity { .. }
+            | Self::SourceShrank { .. }
+            | Self::NoWayBack { .. }
+            | Self::Drift { .. }
+            | Self::Window { .. }
+            | Self::MetricNoData { .. }
+            | Self::MetricError { .. }
+            | Self::MetricFailing { .. }
+            | Self::Share { .. }
+            | Self::Drain { .. }
+            | Self::SourceScaling { .. }
+            | Self::Rollback { .. } => Sort::Other,
+        }
+    }
+
     /// Whether it normally ends within a pass or two, so that only a person who watches needs to hear of it.
     pub fn is_brief(&self) -> bool {
         matches!(self, Self::Mirror { .. } | Self::PlaneMoving { .. } | Self::Drain { .. } | Self::Rollback { .. })
@@ -191,6 +249,7 @@ impl WaitingOn {
             Self::Blocked { .. } => "Blocked",
             Self::Mirror { .. } => "Mirror",
             Self::ActionFailed { .. } => "ActionFailed",
+            Self::Overdue { .. } => "Overdue",
             Self::WorkloadReady { .. } => "WorkloadReady",
             Self::Capacity { .. } => "Capacity",
             Self::SourceShrank { .. } => "SourceShrank",
@@ -222,7 +281,13 @@ impl fmt::Display for WaitingOn {
             Self::Unobserved { what, why } => write!(f, "{what} cannot be observed: {why}"),
             Self::Blocked { problems } => write!(f, "{}", problems.join("; ")),
             Self::Mirror { pending, all } => write!(f, "{pending} of {all} objects still to be applied"),
-            Self::ActionFailed { action, error } => write!(f, "{action} failed and is tried again: {error}"),
+            Self::ActionFailed { action, error, failures: 1, .. } => {
+                write!(f, "{action} failed and is tried again: {error}")
+            }
+            Self::ActionFailed { action, error, failures, again } => {
+                write!(f, "{action} failed {failures} times and is tried again at {again:.0}: {error}")
+            }
+            Self::Overdue { deadline, waiting } => write!(f, "{waiting}; this should have ended by {deadline:.0}"),
             Self::WorkloadReady { workload, ready, wanted } => {
                 write!(f, "{workload} has {ready} of {wanted} pods ready on the target")
             }

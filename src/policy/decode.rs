@@ -189,6 +189,11 @@ fn policy<'t>(at: &Cursor<'t>, metadata: Option<Metadata<'t>>) -> Option<Documen
     let analysis = fields.require("analysis").and_then(|at| analysis(&at));
     let rollback = fields.or("rollback", Rollback { deadline: SignedDuration::from_secs(30) }, |at| rollback(&at));
     let mirror_deadline = fields.or("mirrorDeadline", SignedDuration::from_mins(10), |at| at.duration(SECOND));
+    let window = analysis.as_ref().map_or(WINDOW, |analysis| analysis.window);
+    let step_deadline = fields.or("stepDeadline", step_deadline(window), |at| match at.duration(SECOND)? {
+        deadline if deadline > window => Some(deadline),
+        _ => at.refuse(format!("is not longer than the window of {window:#}, so that no step can pass in time"), None),
+    });
     fields.finish();
     let metadata = metadata?;
     let policy = ShiftPolicy {
@@ -198,8 +203,15 @@ fn policy<'t>(at: &Cursor<'t>, metadata: Option<Metadata<'t>>) -> Option<Documen
         analysis: analysis?,
         rollback: rollback?,
         mirror_deadline: mirror_deadline?,
+        step_deadline: step_deadline?,
     };
     Some(Document::Policy { policy: Box::new(policy), name_at: metadata.name_at, planes_at: planes_at(at) })
+}
+
+/// Long enough that a rolling restart, a scrape that is late and a second window all fit; short enough that somebody hears of it
+/// within the shift that began it.
+fn step_deadline(window: SignedDuration) -> SignedDuration {
+    SignedDuration::from_hours(1).max(window.saturating_mul(4))
 }
 
 /// Every plane that a metric counts on.

@@ -173,6 +173,8 @@ pub struct ShiftPolicy {
     pub rollback: Rollback,
     /// How long the mirror may take until every workload is ready on the target.
     pub mirror_deadline: SignedDuration,
+    /// How long a step, or any other phase without a deadline of its own, may be at work before a person is asked.
+    pub step_deadline: SignedDuration,
 }
 
 /// One step of a policy.

@@ -184,7 +184,7 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
             Phase::Completed { .. } => End::Completed,
             Phase::RolledBack { cause, .. } => match cause {
                 Cause::Requested { .. } => End::Aborted,
-                Cause::MirrorDeadline { .. } => End::TooLate,
+                Cause::MirrorDeadline { .. } | Cause::StepDeadline { .. } => End::TooLate,
                 Cause::MetricFailed { .. } | Cause::TargetLost { .. } if truth.bad.is_some() => End::RolledBack,
                 Cause::MetricFailed { .. } | Cause::TargetLost { .. } => End::RolledBackFalsely,
             },
@@ -277,13 +277,14 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
     fn rest(&self, waiting: Option<&WaitingOn>) -> Moment {
         let now = self.world.now;
         let due = now + self.interval;
-        let Some(waiting) = waiting else { return due };
+        let Some(waiting) = waiting.map(WaitingOn::plain) else { return due };
         let steady = now >= self.world.truth.changed + self.window;
         let clean = self.world.truth.bad.is_none_or(|bad| bad + self.window < now);
         let until = |until: &jiff::Timestamp| until.as_millisecond();
         let limit = match waiting {
             WaitingOn::Window { until: at } | WaitingOn::Soak { until: at } if clean || steady => until(at),
             WaitingOn::PauseStep { until: Some(at) } if clean || steady => until(at),
+            WaitingOn::ActionFailed { again, .. } if clean || steady => until(again),
             WaitingOn::Window { .. } | WaitingOn::Soak { .. } | WaitingOn::PauseStep { .. } if !steady => return due,
             WaitingOn::MetricNoData { .. }
             | WaitingOn::MetricError { .. }
@@ -307,10 +308,13 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
     /// When the clock itself ends the phase, where it has not done so yet.
     fn deadline(&self) -> Moment {
         let policy = &self.controller.state.assignment.policy;
-        let (since, deadline) = match &self.controller.state.phase {
-            Phase::Mirroring { since, .. } => (*since, policy.mirror_deadline),
-            Phase::RollingBack { since, .. } => (*since, policy.rollback.deadline),
-            Phase::Committing { by, .. } => (by.at, policy.rollback.deadline),
+        let (since, deadline) = match (&self.controller.state.phase, self.controller.state.working) {
+            (Phase::Mirroring { .. }, Some(working)) => (working, policy.mirror_deadline),
+            (Phase::Preparing { .. } | Phase::Shifting(_) | Phase::Soaking { .. }, Some(working)) => {
+                (working, policy.step_deadline)
+            }
+            (Phase::RollingBack { since, .. }, _) => (*since, policy.rollback.deadline),
+            (Phase::Committing { by, .. }, _) => (by.at, policy.rollback.deadline),
             _ => return NEVER,
         };
         let at = since.as_millisecond().saturating_add(millis(deadline)) + 1;

@@ -4,6 +4,7 @@
 //! steps of the policy, what was written to each plane, who asked for what. It shares no code with the gates; where they use
 //! statistics, it uses plain fractions, strict enough that both have to agree wherever it speaks.
 
+mod clock;
 mod evidence;
 
 use std::collections::BTreeSet;
@@ -96,7 +97,8 @@ pub(super) struct Watcher<'p> {
     demand: u32,
     /// Each plane's weight before the first write, and what was left on it since.
     planes: Vec<(Name, Weight, Left)>,
-    mirroring: Option<Timestamp>,
+    /// Since when it has been at work on this phase or step: people and times that the policy names do not count.
+    at_work: Option<Timestamp>,
     rolling_back: Option<Timestamp>,
     soaking: Option<Timestamp>,
     /// Since when every plane has been seen at the step's weight.
@@ -114,7 +116,7 @@ impl<'p> Watcher<'p> {
             policy: &assignment.policy,
             demand,
             planes: Vec::new(),
-            mirroring: None,
+            at_work: None,
             rolling_back: None,
             soaking: None,
             settled: None,
@@ -178,9 +180,9 @@ impl<'p> Watcher<'p> {
             left.into_iter().for_each(|left| left.to = *to);
         }
         let now = Some(snapshot.now);
+        self.keep_time(before, snapshot, decision);
         match &decision.state.phase {
-            Phase::Mirroring { .. } if self.mirroring.is_none() => {
-                self.mirroring = now;
+            Phase::Mirroring { .. } if self.planes.is_empty() => {
                 let seen = snapshot.planes.iter().filter_map(|(name, seen)| Some((name.clone(), seen.known()?.weight)));
                 self.planes = seen.map(|(name, at)| (name, at, Left { from: at, to: at })).collect();
             }
@@ -398,9 +400,10 @@ impl<'p> Watcher<'p> {
                 hold(lost, Promise::NoDataHolds, account)
             }
             Cause::MirrorDeadline { .. } => {
-                let since = self.mirroring.unwrap_or(snapshot.now);
-                let late = snapshot.now.duration_since(since) > self.policy.mirror_deadline;
-                hold(late, Promise::Named, account)
+                hold(self.works_longer_than(self.policy.mirror_deadline, snapshot), Promise::Named, account)
+            }
+            Cause::StepDeadline { .. } => {
+                hold(self.works_longer_than(self.policy.step_deadline, snapshot), Promise::Named, account)
             }
         }
     }
@@ -429,17 +432,7 @@ impl<'p> Watcher<'p> {
             let moves = after.phase != before.phase || after.ledger != before.ledger || after.paused != before.paused;
             hold(moves, Promise::Named, || format!("it stays {} and does not say why", after.phase.name()))?;
         }
-        let past =
-            |since: Option<Timestamp>, deadline| since.is_some_and(|s| snapshot.now.duration_since(s) > deadline);
-        if matches!((&before.phase, &after.phase), (Phase::Mirroring { .. }, Phase::Mirroring { .. })) {
-            let late = past(self.mirroring, self.policy.mirror_deadline) && after.paused.is_none();
-            hold(!late, Promise::Named, || "it mirrors past its deadline".to_owned())?;
-        }
-        if matches!((&before.phase, &after.phase), (Phase::RollingBack { .. }, Phase::RollingBack { .. })) {
-            let late = past(self.rolling_back, self.policy.rollback.deadline) && !decision.needs_human;
-            hold(!late, Promise::Named, || "a rollback past its deadline asks nobody".to_owned())?;
-        }
-        Ok(())
+        self.judge_deadlines(before, snapshot, decision)
     }
 }
 

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Step, failure, later, seen, shift};
+use super::retry::failure;
+use super::{Step, later, seen, shift};
 use crate::cluster::ObjectRef;
 use crate::migration::action::{Action, Outcome};
 use crate::migration::snapshot::{Observed, Snapshot};
@@ -66,7 +67,7 @@ fn drain(state: &State, snapshot: &Snapshot, since: Timestamp) -> Option<Step> {
         actions.push(Action::DrainSource { plane: plane.clone() });
         waiting.get_or_insert(WaitingOn::Drain { plane: plane.clone(), connections });
     }
-    let refused = failure(snapshot, |action| matches!(action, Action::DrainSource { .. }));
+    let refused = failure(state, |action| matches!(action, Action::DrainSource { .. }));
     let overdue = snapshot.now > later(since, state.assignment.policy.rollback.deadline);
     // The deadline cuts connections that linger; it never stands for a drain that did not happen.
     if overdue && refused.is_none() && !open {
@@ -89,7 +90,7 @@ fn scale(state: &State, snapshot: &Snapshot) -> Option<Step> {
     let left = origin.iter().filter_map(|(workload, from)| Some((workload, *from, source.get(workload)?)));
     let left: Vec<_> = left.filter(|(_, _, pods)| pods.desired > 0 || pods.ready > 0).collect();
     let (workload, _, pods) = left.first()?;
-    let waiting = failure(snapshot, |action| matches!(action, Action::ScaleSource { .. }))
+    let waiting = failure(state, |action| matches!(action, Action::ScaleSource { .. }))
         .unwrap_or(WaitingOn::SourceScaling { workload: (*workload).clone(), left: pods.ready });
     let actions = left.iter().filter(|(_, _, pods)| pods.desired > 0);
     let actions = actions.map(|(workload, from, _)| Action::ScaleSource { workload: (*workload).clone(), from: *from });
@@ -106,7 +107,7 @@ fn release(state: &State, snapshot: &Snapshot) -> Step {
     }
     let actions: Vec<_> = objects.iter().map(|object| Action::Release { object: object.clone() }).collect();
     let all = actions.len();
-    let waiting = failure(snapshot, |action| matches!(action, Action::Release { .. }))
+    let waiting = failure(state, |action| matches!(action, Action::Release { .. }))
         .unwrap_or(WaitingOn::Mirror { pending: all, all });
     Step::act(state, actions, waiting)
 }

@@ -14,7 +14,8 @@
 
 use jiff::Timestamp;
 
-use super::{Step, failure, later};
+use super::retry::failure;
+use super::{Step, later};
 use crate::migration::action::Action;
 use crate::migration::snapshot::{Observed, Snapshot};
 use crate::migration::state::{Cause, Entry, Origin, Phase, State};
@@ -56,7 +57,7 @@ pub(super) fn roll_back(state: &State, snapshot: &Snapshot, origin: &Origin, cau
     }
     let overdue = snapshot.now > later(since, state.assignment.policy.rollback.deadline);
     let waiting = unreachable
-        .or_else(|| failure(snapshot, |action| matches!(action, Action::RestorePlane { .. })))
+        .or_else(|| failure(state, |action| matches!(action, Action::RestorePlane { .. })))
         .unwrap_or(WaitingOn::Rollback { planes: away });
     Step { needs_human: overdue, ..Step::act(state, actions, waiting) }
 }

@@ -5,8 +5,9 @@
 
 use jiff::Timestamp;
 
+use super::retry::failure;
 use super::start::{paused, reachable};
-use super::{Gates, Step, capacity, failure, later, pending_mirror, seen};
+use super::{Gates, Step, capacity, later, pending_mirror, seen};
 use crate::cluster::ObjectRef;
 use crate::gate::Verdict;
 use crate::migration::action::Action;
@@ -143,7 +144,7 @@ fn move_planes(
         actions.push(Action::SetWeight { plane: plane.clone(), from, to: weight, origin });
         moving.get_or_insert(WaitingOn::PlaneMoving { plane: plane.clone(), observed: view.weight, desired: weight });
     }
-    let waiting = failure(snapshot, |action| matches!(action, Action::SetWeight { .. })).or(moving);
+    let waiting = failure(state, |action| matches!(action, Action::SetWeight { .. })).or(moving);
     Ok(Step { actions, waiting, ..Step::stay(&next) })
 }
 

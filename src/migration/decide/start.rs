@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
-use super::{Step, capacity, later, pending_mirror, rollback, seen};
+use super::{Step, capacity, pending_mirror, seen};
 use crate::migration::snapshot::{MirrorView, Observed, PlaneView, Snapshot};
-use crate::migration::state::{Cause, Entry, Origin, Phase, PlaneOrigin, Shifting, State};
+use crate::migration::state::{Entry, Origin, Phase, PlaneOrigin, Shifting, State};
 use crate::migration::waiting::WaitingOn;
 use crate::policy::{Name, Step as PolicyStep};
 
@@ -72,18 +70,10 @@ fn blockers(state: &State, mirror: &MirrorView, planes: &BTreeMap<Name, &PlaneVi
 }
 
 /// Applies what the target lacks, and waits until every workload is ready there.
-pub(super) fn mirror(state: &State, snapshot: &Snapshot, since: Timestamp, origin: &Arc<Origin>) -> Step {
+pub(super) fn mirror(state: &State, snapshot: &Snapshot, origin: &Arc<Origin>) -> Step {
     let pending = pending_mirror(state, snapshot);
-    let waiting = match mirror_pass(state, snapshot, origin, pending.as_ref().map(|(_, waiting)| waiting)) {
-        Ok(step) => return step,
-        Err(waiting) => waiting,
-    };
-    // Whatever it waits for, and even if nothing can be seen: the clock keeps this deadline.
-    if snapshot.now > later(since, state.assignment.policy.mirror_deadline) && state.paused.is_none() {
-        let cause = Cause::MirrorDeadline { waiting: waiting.to_string() };
-        return Step::stay(&rollback::begin(state.clone(), cause, snapshot.now));
-    }
-    Step::act(state, pending.map(|(actions, _)| actions).unwrap_or_default(), waiting)
+    mirror_pass(state, snapshot, origin, pending.as_ref().map(|(_, waiting)| waiting))
+        .unwrap_or_else(|waiting| Step::act(state, pending.map(|(actions, _)| actions).unwrap_or_default(), waiting))
 }
 
 /// The step out of the phase, or what it waits for.

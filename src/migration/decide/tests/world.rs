@@ -35,6 +35,7 @@ spec:
   steps: [{setWeight: 10}, {pause: {duration: 5s}}, {setWeight: 50}, {approval: {}}, {setWeight: 100}]
   soak: 10s
   mirrorDeadline: 60s
+  stepDeadline: 20m
   rollback: {deadline: 30s}
   analysis:
     interval: 1s
@@ -67,6 +68,8 @@ pub struct World {
     pub now: Timestamp,
     pub planes: BTreeMap<Name, Weight>,
     pub unreachable: Vec<Name>,
+    /// Planes that can be seen and refuse what is written.
+    pub refusing: Vec<Name>,
     pub applied: bool,
     pub target_ready: u32,
     pub source: u32,
@@ -80,6 +83,8 @@ pub struct World {
     pub commands: Vec<Command>,
     pub outcomes: Vec<Outcome>,
     pub writes: Vec<(Name, Weight)>,
+    /// Actions carried out or refused.
+    pub attempts: u32,
 }
 
 impl World {
@@ -88,6 +93,7 @@ impl World {
             now: Timestamp::UNIX_EPOCH,
             planes: [(name("edge"), Weight::ZERO), (name("inner"), Weight::ZERO)].into(),
             unreachable: Vec::new(),
+            refusing: Vec::new(),
             applied: false,
             target_ready: 4,
             source: 4,
@@ -100,6 +106,7 @@ impl World {
             commands: Vec::new(),
             outcomes: Vec::new(),
             writes: Vec::new(),
+            attempts: 0,
         }
     }
 
@@ -152,9 +159,10 @@ impl World {
     }
 
     fn carry_out(&mut self, action: &Action) {
+        self.attempts += 1;
         let error = match action {
             Action::SetWeight { plane, .. } | Action::RestorePlane { plane, .. }
-                if self.unreachable.contains(plane) =>
+                if self.unreachable.contains(plane) || self.refusing.contains(plane) =>
             {
                 Some("refused".to_owned())
             }
@@ -209,7 +217,7 @@ pub fn pass(state: &mut State, world: &mut World) -> Decision {
 /// Passes until `done` holds; panics with the last wait where it never does.
 pub fn until(state: &mut State, world: &mut World, done: impl Fn(&State, &Decision) -> bool) -> Decision {
     let mut last = pass(state, world);
-    for _ in 0..500 {
+    for _ in 0..2_000 {
         if done(state, &last) {
             return last;
         }
