@@ -11,11 +11,13 @@ pub mod problem;
 mod tree;
 pub mod types;
 pub mod weight;
+pub mod window;
 
 pub use decode::API_VERSION;
 pub use problem::{InvalidInput, Problem, SourceFile};
 pub use types::*;
 pub use weight::{Weight, WeightError};
+pub use window::Windows;
 
 use cursor::Cursor;
 use decode::Document;

@@ -160,6 +160,13 @@ fn pending_mirror(state: &State, snapshot: &Snapshot) -> Option<(Vec<Action>, Wa
     mirror_actions(mirror, state)
 }
 
+/// Holds while the policy's windows are closed. They are asked before something begins that advances; what has begun goes on,
+/// and what protects or goes back never asks.
+fn open(state: &State, snapshot: &Snapshot) -> Result<(), WaitingOn> {
+    let closed = state.assignment.policy.windows.closed_until(snapshot.now);
+    closed.map_or(Ok(()), |opens| Err(WaitingOn::WindowClosed { opens }))
+}
+
 /// A time later by a duration; the end of time where that cannot be written.
 fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_add(by).unwrap_or(Timestamp::MAX)

@@ -154,6 +154,11 @@ pub enum WaitingOn {
         /// Who.
         by: String,
     },
+    /// The policy's windows are closed: nothing begins that advances.
+    WindowClosed {
+        /// When they open.
+        opens: Timestamp,
+    },
     /// A pause of the policy.
     PauseStep {
         /// When it ends; `None` where it ends by `resume`.
@@ -212,9 +217,12 @@ impl WaitingOn {
     /// Whose doing it takes.
     pub fn sort(&self) -> Sort {
         match self {
-            Self::Paused { .. } | Self::PauseStep { .. } | Self::Approval | Self::Soak { .. } | Self::Commit => {
-                Sort::Patient
-            }
+            Self::Paused { .. }
+            | Self::WindowClosed { .. }
+            | Self::PauseStep { .. }
+            | Self::Approval
+            | Self::Soak { .. }
+            | Self::Commit => Sort::Patient,
             Self::PlaneUnreachable { .. } | Self::PlaneBackends { .. } | Self::PlaneMoving { .. } => Sort::Plane,
             Self::Overdue { waiting, .. } => waiting.sort(),
             Self::Unobserved { .. }
@@ -264,6 +272,7 @@ impl WaitingOn {
             Self::MetricFailing { .. } => "MetricFailing",
             Self::Share { .. } => "Share",
             Self::Paused { .. } => "Paused",
+            Self::WindowClosed { .. } => "WindowClosed",
             Self::PauseStep { .. } => "PauseStep",
             Self::Approval => "Approval",
             Self::Soak { .. } => "Soak",
@@ -317,6 +326,7 @@ impl fmt::Display for WaitingOn {
             Self::MetricFailing { metric, why } => write!(f, "{metric} fails before the first step: {why}"),
             Self::Share { why } => write!(f, "measured share: {why}"),
             Self::Paused { by } => write!(f, "paused by {by}; resume to go on"),
+            Self::WindowClosed { opens } => write!(f, "the policy's windows are closed until {opens:.0}"),
             Self::PauseStep { until: Some(until) } => write!(f, "the policy pauses until {until:.0}"),
             Self::PauseStep { until: None } => f.write_str("the policy pauses; resume to go on"),
             Self::Approval => f.write_str("the policy asks for an approval"),

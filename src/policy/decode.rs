@@ -4,6 +4,7 @@
 //! all of its fields before it gives up, so that one walk finds everything.
 
 mod haproxy;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,7 @@ use jiff::SignedDuration;
 use super::cursor::{Cursor, Fields};
 use super::types::*;
 use super::weight::Weight;
+use super::window::Windows;
 
 /// The group and version of both documents.
 pub const API_VERSION: &str = "crossfade.dev/v1alpha1";
@@ -194,6 +196,8 @@ fn policy<'t>(at: &Cursor<'t>, metadata: Option<Metadata<'t>>) -> Option<Documen
         deadline if deadline > window => Some(deadline),
         _ => at.refuse(format!("is not longer than the window of {window:#}, so that no step can pass in time"), None),
     });
+    let windows = fields.or("windows", Windows::default(), |at| windows::windows(&at));
+    let plane_order = fields.or("planeOrder", Vec::new(), |at| at.each_once(|item| item.name()));
     fields.finish();
     let metadata = metadata?;
     let policy = ShiftPolicy {
@@ -204,6 +208,8 @@ fn policy<'t>(at: &Cursor<'t>, metadata: Option<Metadata<'t>>) -> Option<Documen
         rollback: rollback?,
         mirror_deadline: mirror_deadline?,
         step_deadline: step_deadline?,
+        windows: windows?,
+        plane_order: plane_order?,
     };
     Some(Document::Policy { policy: Box::new(policy), name_at: metadata.name_at, planes_at: planes_at(at) })
 }
@@ -214,11 +220,13 @@ fn step_deadline(window: SignedDuration) -> SignedDuration {
     SignedDuration::from_hours(1).max(window.saturating_mul(4))
 }
 
-/// Every plane that a metric counts on.
+/// Every plane that a metric counts on or that has its turn.
 fn planes_at<'t>(spec: &Cursor<'t>) -> Vec<(Name, Cursor<'t>)> {
     let metrics = spec.peek("analysis").and_then(|at| at.peek("metrics"));
     let metrics = metrics.iter().flat_map(Cursor::items);
-    let named = metrics.filter_map(|metric| metric.peek("planeErrors")?.peek("plane"));
+    let counted = metrics.filter_map(|metric| metric.peek("planeErrors")?.peek("plane"));
+    let ordered = spec.peek("planeOrder");
+    let named = counted.chain(ordered.iter().flat_map(Cursor::items));
     named.filter_map(|at| Some((at.name()?, at))).collect()
 }
 

@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::weight::Weight;
+use super::window::Windows;
 
 /// A DNS-1123 name of something a user named: a migration, a policy, a plane, a metric, a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -175,6 +176,10 @@ pub struct ShiftPolicy {
     pub mirror_deadline: SignedDuration,
     /// How long a step, or any other phase without a deadline of its own, may be at work before a person is asked.
     pub step_deadline: SignedDuration,
+    /// When it may advance.
+    pub windows: Windows,
+    /// Planes that are moved one after the other within a step, before all others; none, where all move together.
+    pub plane_order: Vec<Name>,
 }
 
 /// One step of a policy.

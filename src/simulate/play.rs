@@ -284,6 +284,7 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
         let limit = match waiting {
             WaitingOn::Window { until: at } | WaitingOn::Soak { until: at } if clean || steady => until(at),
             WaitingOn::PauseStep { until: Some(at) } if clean || steady => until(at),
+            WaitingOn::WindowClosed { opens } if clean || steady => until(opens),
             WaitingOn::ActionFailed { again, .. } if clean || steady => until(again),
             WaitingOn::Window { .. } | WaitingOn::Soak { .. } | WaitingOn::PauseStep { .. } if !steady => return due,
             WaitingOn::MetricNoData { .. }

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 
 use super::retry::failure;
 use super::start::{paused, reachable};
-use super::{Gates, Step, capacity, later, pending_mirror, seen};
+use super::{Gates, Step, capacity, later, open, pending_mirror, seen};
 use crate::cluster::ObjectRef;
 use crate::gate::Verdict;
 use crate::migration::action::Action;
 use crate::migration::snapshot::Snapshot;
 use crate::migration::state::{Entry, Mark, Origin, Phase, Shifting, State};
 use crate::migration::waiting::WaitingOn;
-use crate::policy::{Step as PolicyStep, Weight};
+use crate::policy::{Name, Step as PolicyStep, Weight};
 
 /// One pass over the current step.
 pub(super) fn shift(state: &State, snapshot: &Snapshot, shifting: &Shifting, gates: &Gates) -> Step {
@@ -100,7 +100,7 @@ pub(super) fn no_drift(state: &State, snapshot: &Snapshot) -> Result<(), Waiting
     Ok(())
 }
 
-/// Writes the weight to every plane that does not have it, once the target can carry it.
+/// Writes the weight to every plane whose turn it is, once the target can carry it.
 fn move_planes(
     state: &State,
     snapshot: &Snapshot,
@@ -110,6 +110,9 @@ fn move_planes(
 ) -> Result<Step, WaitingOn> {
     if state.paused.is_some() {
         return Err(paused(state));
+    }
+    if !has_begun(state, &shifting.origin, weight) {
+        open(state, snapshot)?;
     }
     let target = seen("the target", &snapshot.target)?;
     seen("the selection", &snapshot.mirror)?;
@@ -127,9 +130,10 @@ fn move_planes(
     let mut next = State { phase: Phase::Shifting(Shifting { settled: None, ..shifting.clone() }), ..state.clone() };
     let mut actions = Vec::new();
     let mut moving = None;
+    let turn = whose_turn(state, weight);
     for (plane, entry) in &mut next.ledger {
         let view = reachable(plane, snapshot)?;
-        if *entry == Entry::Settled(weight) {
+        if *entry == Entry::Settled(weight) || turn.is_some_and(|turn| turn != plane) {
             continue;
         }
         if view.target.usable == 0 {
@@ -146,6 +150,21 @@ fn move_planes(
     }
     let waiting = failure(state, |action| matches!(action, Action::SetWeight { .. })).or(moving);
     Ok(Step { actions, waiting, ..Step::stay(&next) })
+}
+
+/// Whether a plane was written already on the way to a weight.
+fn has_begun(state: &State, origin: &Origin, weight: Weight) -> bool {
+    let was_there = |plane| origin.planes.get(plane).is_some_and(|origin| origin.weight == weight);
+    state.ledger.iter().any(|(plane, entry)| entry.desired() == weight && !was_there(plane))
+}
+
+/// The plane that goes next, where the policy orders them; `None` where all that are left go together.
+///
+/// A plane's turn comes once those before it were read back at the weight. On the way back nobody takes turns: the order is there to
+/// learn from the first plane, and then there is nothing left to learn.
+fn whose_turn(state: &State, weight: Weight) -> Option<&Name> {
+    let waits = |plane: &&Name| state.ledger.get(*plane).is_some_and(|entry| *entry != Entry::Settled(weight));
+    state.assignment.policy.plane_order.iter().find(waits)
 }
 
 /// Brings changes of the source to the target; `None` where there are none or they cannot be seen.
@@ -204,12 +223,13 @@ pub(super) fn soak(state: &State, snapshot: &Snapshot, origin: &Origin, since: T
         Ok(Some(step)) => step,
         Ok(None) if state.paused.is_some() => Step::hold(state, paused(state)),
         Ok(None) if snapshot.now < until => Step::hold(state, WaitingOn::Soak { until }),
-        Ok(None) => Step::hold(state, WaitingOn::Commit),
+        Ok(None) => Step::hold(state, open(state, snapshot).err().unwrap_or(WaitingOn::Commit)),
     }
 }
 
 /// The mirrored objects, where the target has and can carry everything; else what is in the way of a commit.
 pub(super) fn fit_to_commit(state: &State, snapshot: &Snapshot, origin: &Origin) -> Result<Vec<ObjectRef>, WaitingOn> {
+    open(state, snapshot)?;
     no_drift(state, snapshot)?;
     let target = seen("the target", &snapshot.target)?;
     let missing = capacity::shortage(Weight::FULL, &origin.replicas, target);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Step, capacity, pending_mirror, seen};
+use super::{Step, capacity, open, pending_mirror, seen};
 use crate::migration::snapshot::{MirrorView, Observed, PlaneView, Snapshot};
 use crate::migration::state::{Entry, Origin, Phase, PlaneOrigin, Shifting, State};
 use crate::migration::waiting::WaitingOn;
@@ -18,6 +18,9 @@ pub(super) fn prepare(state: &State, snapshot: &Snapshot) -> Step {
         }
         Ok(_) if state.paused.is_some() => Step::hold(state, paused(state)),
         Ok(origin) => {
+            if let Err(closed) = open(state, snapshot) {
+                return Step::hold(state, closed);
+            }
             let ledger = origin.planes.iter().map(|(name, plane)| (name.clone(), Entry::Settled(plane.weight)));
             let ledger = ledger.collect();
             let phase = Phase::Mirroring { since: snapshot.now, origin: Arc::new(origin) };

@@ -3,4 +3,5 @@
 mod clock;
 mod properties;
 mod tables;
+mod windows;
 mod world;

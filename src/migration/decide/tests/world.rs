@@ -10,7 +10,7 @@ use crate::migration::decide::{Decision, decide};
 use crate::migration::snapshot::*;
 use crate::migration::state::State;
 use crate::migration::{Action, Outcome};
-use crate::policy::{Assignment, Name, SourceFile, Weight, load};
+use crate::policy::{Assignment, Name, ShiftPolicy, SourceFile, Weight, load};
 
 pub const FILE: &str = r#"
 apiVersion: crossfade.dev/v1alpha1
@@ -229,6 +229,14 @@ pub fn until(state: &mut State, world: &mut World, done: impl Fn(&State, &Decisi
 pub fn fresh() -> (State, World) {
     let world = World::new();
     (State::new(assignment(), world.now), world)
+}
+
+/// The same under a policy that is changed first.
+pub fn fresh_under(change: impl Fn(&mut ShiftPolicy)) -> (State, World) {
+    let mut assignment = assignment();
+    change(&mut assignment.policy);
+    let world = World::new();
+    (State::new(assignment, world.now), world)
 }
 
 pub fn waits_on(reason: &'static str) -> impl Fn(&State, &Decision) -> bool {
