@@ -166,7 +166,7 @@ impl Zone {
     /// The earliest and the latest moment that a time on the clock can mean.
     fn readings(&self, time: DateTime) -> Option<(Timestamp, Timestamp)> {
         let readings = self.zone.to_ambiguous_timestamp(time);
-        Some((readings.clone().earlier().ok()?, readings.later().ok()?))
+        Some((readings.earlier().ok()?, readings.later().ok()?))
     }
 }
 
