@@ -123,11 +123,16 @@ async fn client(context: &str, kubeconfig: Option<&Path>) -> Result<kube::Client
     let file = file.map_err(|error| unusable(kubeconfig_cause(error)))?;
     let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
     let config = kube::Config::from_custom_kubeconfig(file, &options).await;
-    let mut config = config.map_err(|error| unusable(kubeconfig_cause(error)))?;
+    client_of(context, config.map_err(|error| unusable(kubeconfig_cause(error)))?)
+}
+
+/// A client for a cluster called `name`, with the patience this module counts on. Contacts nobody.
+fn client_of(name: &str, mut config: kube::Config) -> Result<kube::Client, ClusterError> {
     config.connect_timeout = Some(CONNECT_PATIENCE);
     // A retry inside the client would hide from the gates how long the server has been away.
     config.default_retry = false;
-    kube::Client::try_from(config).map_err(|error| unusable(error.into()))
+    let unusable = |error: kube::Error| ClusterError::Config { cluster: name.to_owned(), source: error.into() };
+    kube::Client::try_from(config).map_err(unusable)
 }
 
 /// What is wrong with a kubeconfig. The parser quotes the lines around a mistake, which may be credentials.

@@ -9,9 +9,10 @@ use std::time::Duration;
 use futures::future::join_all;
 use jiff::Timestamp;
 
+use crate::act::directory::{Directory, HeldDirectory};
 use crate::act::executor::{ActError, Planes, Reach, may_overlap};
-use crate::act::journal::{Answered, Record};
-use crate::act::store::{Directory, Store, StoreError};
+use crate::act::journal::Answered;
+use crate::act::store::{Store, StoreError};
 use crate::analysis::prometheus::{Prometheus, PrometheusError};
 use crate::cluster::{Desired, Link, ObjectRef};
 use crate::migration::snapshot::chain;
@@ -63,18 +64,28 @@ pub enum TakenUp {
 
 /// A migration that this process has taken up and does not drive yet.
 pub struct Seat {
-    store: Store,
+    store: Box<dyn Store>,
     clock: Clock,
     state: State,
     taken_up: TakenUp,
 }
 
 impl Seat {
-    /// Takes a migration up where it was left, or begins it.
-    pub fn take(assignment: Assignment, directory: &Directory) -> Result<Self, StoreError> {
+    /// Takes a migration up whose memory is a directory.
+    pub async fn in_directory(assignment: Assignment, directory: &Directory) -> Result<Self, StoreError> {
         let clock = Clock::start();
+        let (held, left) = HeldDirectory::open(directory, clock.now())?;
+        Self::take(assignment, clock, Box::new(held), left).await
+    }
+
+    /// Takes a migration up where it was `left`, or begins it.
+    pub async fn take(
+        assignment: Assignment,
+        clock: Clock,
+        mut store: Box<dyn Store>,
+        left: Option<State>,
+    ) -> Result<Self, StoreError> {
         let now = clock.now();
-        let (mut store, left) = Store::open(directory, now)?;
         let (state, taken_up) = match left {
             Some(state) if matches!(state.phase, Phase::Completed { .. }) => (state, TakenUp::Completed),
             // Nothing was written before the origin was recorded: what is in the files now counts.
@@ -83,12 +94,9 @@ impl Seat {
                 (state, TakenUp::Resumed { files_differ })
             }
             left => {
-                store.empty_letter_box()?;
-                if left.is_some_and(|state| state.phase.is_terminal()) {
-                    store.start_anew(now)?;
-                }
+                store.begin_anew(now, left.is_some_and(|state| state.phase.is_terminal())).await?;
                 let state = State::new(assignment, now);
-                store.decide(now, &state, Vec::new())?;
+                store.decide(now, &state, Vec::new()).await?;
                 (state, TakenUp::Fresh)
             }
         };
@@ -130,7 +138,7 @@ impl Seat {
 pub struct Driver {
     world: World,
     observer: Observer,
-    store: Store,
+    store: Box<dyn Store>,
     clock: Clock,
     state: State,
     outcomes: Vec<Outcome>,
@@ -161,7 +169,7 @@ impl Driver {
         let Look { snapshot, desired } = self.observer.look(scene, &self.state, now, commands, outcomes).await;
         let decision = decide(&self.state, &snapshot);
         let report = Report::new(&snapshot, &decision);
-        let recorded = self.record(&snapshot.commands, &decision);
+        let recorded = self.record(&snapshot.commands, &decision).await;
         let mut unrecorded = match recorded {
             // The way back does not wait for the disk: the origin is on it already, and restoring it twice does no harm.
             Err(error) if matches!(decision.state.phase, Phase::RollingBack { .. }) => Some(error),
@@ -170,14 +178,14 @@ impl Driver {
         let changed = self.state != decision.state;
         self.state = decision.state;
         self.outcomes = self.act(&decision.actions, &desired).await;
-        unrecorded = unrecorded.or(self.store.publish(&report).err());
+        unrecorded = unrecorded.or(self.store.publish(&report).await.err());
         let failed = self.outcomes.iter().any(|outcome| outcome.error.is_some());
         let moved = (changed || !decision.actions.is_empty()) && !failed && unrecorded.is_none();
         Ok(Pass { report, moved, unrecorded })
     }
 
     /// Puts on disk what was decided, before anything is done about it.
-    fn record(&mut self, commands: &[Command], decision: &Decision) -> Result<(), StoreError> {
+    async fn record(&mut self, commands: &[Command], decision: &Decision) -> Result<(), StoreError> {
         if decision.state == self.state && decision.replies.is_empty() {
             return Ok(());
         }
@@ -185,15 +193,14 @@ impl Driver {
             let command = commands.iter().find(|command| command.id == reply.id)?;
             Some(Answered { by: command.by.clone(), request: command.request.clone(), reply: reply.clone() })
         });
-        self.store.decide(self.clock.now(), &decision.state, answered.collect())
+        self.store.decide(self.clock.now(), &decision.state, answered.collect()).await
     }
 
     async fn act(&mut self, actions: &[Action], desired: &BTreeMap<ObjectRef, Desired>) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         for group in actions.chunk_by(|a, b| may_overlap(a) && may_overlap(b)) {
             let at = self.clock.now();
-            let intent = |action: &Action| Record::Intent { at, action: action.clone(), terms: action.terms() };
-            let recorded = group.iter().try_for_each(|action| self.store.append(&intent(action)));
+            let recorded = self.store.intend(at, group).await;
             let goes_back = group.iter().all(|action| matches!(action, Action::RestorePlane { .. }));
             if let Some(error) = recorded.err().filter(|_| !goes_back) {
                 let error = Some(chain(&ActError::from(error)));
@@ -201,7 +208,8 @@ impl Driver {
                 break;
             }
             let World { source, target, planes } = &self.world;
-            let reach = Reach { source, target, planes, desired };
+            let fence = &self.store.fence();
+            let reach = Reach { fence, source, target, planes, desired };
             let done = group.iter().map(|action| async move {
                 let error = reach.carry_out(action).await.err().map(|error| chain(&error));
                 Outcome { action: action.clone(), error }
@@ -209,11 +217,9 @@ impl Driver {
             let done = join_all(done).await;
             let at = self.clock.now();
             let failed = done.iter().any(|outcome| outcome.error.is_some());
-            for outcome in &done {
-                if let Err(error) = self.store.outcome(at, outcome) {
-                    // The next snapshot tells what happened; only the account of it has a gap.
-                    tracing::warn!(error = chain(&error), action = %outcome.action, "outcome not recorded");
-                }
+            if let Err(error) = self.store.outcome(at, &done).await {
+                // The next snapshot tells what happened; only the account of it has a gap.
+                tracing::warn!(error = chain(&error), "outcome not recorded");
             }
             outcomes.extend(done);
             if failed {

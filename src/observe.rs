@@ -91,7 +91,7 @@ impl Observer {
         let mut queries: Vec<String> = Vec::new();
         for template in templates(assignment) {
             let both = [&assignment.migration.source, &assignment.migration.target];
-            queries.extend(both.iter().map(|cluster| render(assignment, template, &cluster.context)));
+            queries.extend(both.iter().map(|cluster| render(assignment, template, cluster.name())));
         }
         queries.sort();
         queries.dedup();
@@ -154,7 +154,7 @@ fn render(assignment: &Assignment, template: &str, cluster: &str) -> String {
 
 fn both(assignment: &Assignment, sample: impl Fn(&str) -> SideSample) -> SidePair<SideSample> {
     let Assignment { migration, .. } = assignment;
-    SidePair { source: sample(&migration.source.context), target: sample(&migration.target.context) }
+    SidePair { source: sample(migration.source.name()), target: sample(migration.target.name()) }
 }
 
 /// Two answers as one sample. Where requests were counted and no bad one ever was, the series of bad ones does not exist

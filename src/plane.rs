@@ -2,7 +2,8 @@
 //!
 //! A driver is five verbs behind one trait, a folder, a variant of `DriverSpec` and a line in `connect`. It refuses to round:
 //! a weight the plane cannot represent is an error before the first write. Reading back is `observe`; no driver trusts the
-//! answer to its own write.
+//! answer to its own write. A write asks the `fence` it is handed as its last act before it is sent, with everything that may take time,
+//! such as connecting, behind it.
 
 pub mod embedded;
 pub mod haproxy;
@@ -10,6 +11,7 @@ pub mod memory;
 
 use async_trait::async_trait;
 
+use crate::fence::{Fence, Fenced};
 use crate::migration::snapshot::PlaneView;
 use crate::policy::{DriverSpec, PlaneSpec, Weight};
 
@@ -78,6 +80,9 @@ pub enum PlaneError {
         /// The weight seen.
         observed: Weight,
     },
+    /// Somebody else may be writing by now.
+    #[error(transparent)]
+    Fenced(#[from] Fenced),
 }
 
 impl PlaneError {
@@ -86,7 +91,7 @@ impl PlaneError {
         match self {
             Self::NotFound { .. } | Self::NotRepresentable { .. } | Self::Stranger { .. } => true,
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Refused { .. } => false,
-            Self::Malformed { .. } | Self::Changed { .. } => false,
+            Self::Malformed { .. } | Self::Changed { .. } | Self::Fenced(_) => false,
         }
     }
 }
@@ -103,13 +108,19 @@ pub trait Plane: Send + Sync {
     /// Brings it to `to`, if it shows `from` or something on the way there. Every value it shows meanwhile lies between
     /// the two. `origin` is the setting `observe` reported before the first write: whatever a write that was cut short left
     /// behind, the same `to` means the same setting. Idempotent.
-    async fn shift(&self, from: Weight, to: Weight, origin: &serde_json::Value) -> Result<(), PlaneError>;
+    async fn shift(
+        &self,
+        fence: &Fence,
+        from: Weight,
+        to: Weight,
+        origin: &serde_json::Value,
+    ) -> Result<(), PlaneError>;
 
     /// Restores a setting that `observe` reported. Idempotent.
-    async fn restore(&self, setting: &serde_json::Value) -> Result<(), PlaneError>;
+    async fn restore(&self, fence: &Fence, setting: &serde_json::Value) -> Result<(), PlaneError>;
 
     /// Lets no new connection reach the source, whatever its sessions say. Idempotent.
-    async fn drain_source(&self) -> Result<(), PlaneError>;
+    async fn drain_source(&self, fence: &Fence) -> Result<(), PlaneError>;
 }
 
 /// The driver for a plane; `None` for one that only the embedding program can hand over.

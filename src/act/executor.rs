@@ -1,15 +1,20 @@
 //! Carries out actions, with no opinion about them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::store::StoreError;
-use crate::cluster::{self, ClusterError, Desired, Link, ObjectRef};
+use crate::cluster::{self, Cluster, ClusterError, Desired, Link, ObjectRef};
+use crate::fence::{Fence, Fenced};
 use crate::migration::Action;
 use crate::plane::{Plane, PlaneError};
 use crate::policy::Name;
 
 /// The planes of a migration.
 pub type Planes = BTreeMap<Name, Box<dyn Plane>>;
+
+/// Time in which a write to a cluster should have been answered; one that takes longer is waited for all the same.
+const CLUSTER_WRITE: Duration = Duration::from_secs(4);
 
 /// Why an action failed.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +31,9 @@ pub enum ActError {
     /// The last look brought no body for the object; the next pass decides anew.
     #[error("{0} was not looked at")]
     NoBody(ObjectRef),
+    /// Somebody else may be writing by now.
+    #[error(transparent)]
+    Fenced(#[from] Fenced),
     /// The intent could not be recorded, so nothing was done.
     #[error("nothing was done, because it could not be recorded")]
     Unrecorded(#[from] StoreError),
@@ -34,6 +42,8 @@ pub enum ActError {
 /// Everything an action can reach.
 #[derive(Clone, Copy)]
 pub struct Reach<'a> {
+    /// Whether this process may still write.
+    pub fence: &'a Fence,
     /// The source.
     pub source: &'a Link,
     /// The target.
@@ -44,20 +54,32 @@ pub struct Reach<'a> {
     pub desired: &'a BTreeMap<ObjectRef, Desired>,
 }
 
-impl Reach<'_> {
+impl<'a> Reach<'a> {
     /// Carries out one action. That it returns well says only that it was answered well.
     pub async fn carry_out(self, action: &Action) -> Result<(), ActError> {
         match action {
             Action::ApplyObject { object } => {
                 let desired = self.desired.get(object).ok_or_else(|| ActError::NoBody(object.clone()))?;
-                Ok(cluster::apply(self.target.get().await?, desired).await?)
+                Ok(cluster::apply(self.cluster(self.target).await?, desired).await?)
             }
-            Action::SetWeight { plane, from, to, origin } => Ok(self.plane(plane)?.shift(*from, *to, origin).await?),
-            Action::RestorePlane { plane, setting } => Ok(self.plane(plane)?.restore(setting).await?),
-            Action::DrainSource { plane } => Ok(self.plane(plane)?.drain_source().await?),
-            Action::ScaleSource { workload, .. } => Ok(cluster::scale(self.source.get().await?, workload, 0).await?),
-            Action::Release { object } => Ok(cluster::release(self.target.get().await?, object).await?),
+            Action::SetWeight { plane, from, to, origin } => {
+                Ok(self.plane(plane)?.shift(self.fence, *from, *to, origin).await?)
+            }
+            Action::RestorePlane { plane, setting } => Ok(self.plane(plane)?.restore(self.fence, setting).await?),
+            Action::DrainSource { plane } => Ok(self.plane(plane)?.drain_source(self.fence).await?),
+            Action::ScaleSource { workload, .. } => {
+                Ok(cluster::scale(self.cluster(self.source).await?, workload, 0).await?)
+            }
+            Action::Release { object } => Ok(cluster::release(self.cluster(self.target).await?, object).await?),
         }
+    }
+
+    /// A cluster to write to. API servers answer within milliseconds, and what they are told is what any leader would tell them:
+    /// who was frozen on the way can repeat a write, not invent one.
+    async fn cluster(self, link: &'a Link) -> Result<&'a Cluster, ActError> {
+        let cluster = link.get().await?;
+        self.fence.check(CLUSTER_WRITE)?;
+        Ok(cluster)
     }
 
     fn plane(&self, name: &Name) -> Result<&dyn Plane, ActError> {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::migration::{Action, Reply, Request, State, Terms};
+use crate::migration::{Action, Outcome, Reply, Request, State, Terms};
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,6 +62,17 @@ pub enum Record {
 }
 
 impl Record {
+    /// That an action is about to be carried out.
+    pub fn intent(at: Timestamp, action: &Action) -> Self {
+        Self::Intent { at, action: action.clone(), terms: action.terms() }
+    }
+
+    /// How an action was answered.
+    pub fn outcome(at: Timestamp, outcome: &Outcome) -> Self {
+        let Outcome { action, error } = outcome.clone();
+        Self::Outcome { at, action, error }
+    }
+
     /// The commands answered with it.
     pub fn answered(&self) -> &[Answered] {
         match self {

@@ -1,23 +1,21 @@
-//! A migration's directory: the journal, a lock, the newest report, and a letter box for commands.
+//! What a migration remembers, wherever that is kept: state, journal, report, and what people asked. IO.
 //!
-//! One process at a time drives a migration; the lock goes with it, however it ends. Everybody may read the report and drop
-//! commands into the box, where they wait until somebody drives.
+//! Two of them: a directory of this machine (`directory`), and the status of a Migration object in the home cluster
+//! (`controller::record`). Both keep the same order: a state is kept before anything is done because of it, an intent before its
+//! action. A record of a process that was superseded is refused by the store itself, never by that process's own opinion.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use super::journal::{Answered, Journal, JournalError, Record};
+use super::journal::{Answered, JournalError};
+use crate::fence::Fence;
 use crate::migration::state::FORMAT;
-use crate::migration::{Command, Outcome, Reply, Report, State};
-use crate::policy::Migration;
+use crate::migration::{Action, Command, Outcome, Report, State};
 
-/// What can go wrong with the directory.
+/// What can go wrong with a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process drives this migration.
@@ -29,11 +27,11 @@ pub enum StoreError {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The journal is of another form.
-    #[error("{} has form {found}, this version reads {FORMAT}", path.display())]
+    /// What was kept is of another form.
+    #[error("{place} has form {found}, this version reads {FORMAT}")]
     Format {
-        /// The journal.
-        path: PathBuf,
+        /// Where it is.
+        place: String,
         /// Its form.
         found: u32,
     },
@@ -49,242 +47,35 @@ pub enum StoreError {
     },
 }
 
-fn io_error<'p>(verb: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> StoreError + 'p {
-    move |source| StoreError::Io { verb, path: path.to_owned(), source }
-}
+/// What one migration remembers, while this process drives it.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Whether this process may still write, here and anywhere else.
+    fn fence(&self) -> Fence;
 
-/// Where a migration's files are, whether or not anybody drives it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Directory {
-    path: PathBuf,
-}
+    /// Keeps a state together with the answers to the commands that led to it, and delivers them.
+    async fn decide(&mut self, at: Timestamp, state: &State, answered: Vec<Answered>) -> Result<(), StoreError>;
 
-impl Directory {
-    /// The directory of `migration` below `root`.
-    pub fn of(root: &Path, migration: &Migration) -> Self {
-        Self { path: root.join(format!("{}.{}", migration.namespace, migration.name)) }
-    }
+    /// Keeps that actions are about to be carried out.
+    async fn intend(&mut self, at: Timestamp, actions: &[Action]) -> Result<(), StoreError>;
 
-    /// Every migration's directory below `root`, in the order of their names.
-    pub fn all(root: &Path) -> Vec<Self> {
-        let entries = fs::read_dir(root).into_iter().flatten().flatten();
-        let mut all: Vec<_> = entries.map(|entry| Self { path: entry.path() }).collect();
-        all.retain(|directory| directory.journal().is_file());
-        all.sort_by(|a, b| a.path.cmp(&b.path));
-        all
-    }
-
-    /// `namespace.name` of the migration.
-    pub fn name(&self) -> String {
-        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-    }
-
-    /// The journal's path.
-    pub fn journal(&self) -> PathBuf {
-        self.path.join("journal.jsonl")
-    }
-
-    fn lock(&self) -> PathBuf {
-        self.path.join("lock")
-    }
-
-    fn report_file(&self) -> PathBuf {
-        self.path.join("report.json")
-    }
-
-    fn inbox(&self) -> PathBuf {
-        self.path.join("inbox")
-    }
-
-    fn reply_file(&self, id: &str) -> PathBuf {
-        self.path.join("replies").join(format!("{id}.json"))
-    }
-
-    /// Whether a process drives the migration at this moment.
-    pub fn is_driven(&self) -> bool {
-        File::open(self.lock()).is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
-    }
-
-    /// The newest report, where there is one.
-    pub fn report(&self) -> Option<Report> {
-        read_json(&self.report_file())
-    }
-
-    /// Drops a command into the letter box.
-    pub fn send(&self, command: &Command) -> Result<(), StoreError> {
-        write_json(&self.inbox().join(format!("{}.json", command.id)), command)
-    }
-
-    /// The answer to a command, once there is one.
-    pub fn reply(&self, id: &str) -> Option<Reply> {
-        read_json(&self.reply_file(id))
-    }
-
-    /// Takes a command back that nobody has read yet. Whether it was still there.
-    pub fn withdraw(&self, id: &str) -> bool {
-        fs::remove_file(self.inbox().join(format!("{id}.json"))).is_ok()
-    }
-}
-
-/// A migration's directory while this process drives it.
-#[derive(Debug)]
-pub struct Store {
-    directory: Directory,
-    journal: Journal,
-    epoch: u64,
-    answered: BTreeMap<String, Reply>,
-    // Held for its lock alone.
-    _lock: File,
-}
-
-impl Store {
-    /// Takes the directory over, and reads the state a former process left.
-    pub fn open(directory: &Directory, now: Timestamp) -> Result<(Self, Option<State>), StoreError> {
-        for path in [directory.inbox(), directory.path.join("replies")] {
-            fs::create_dir_all(&path).map_err(io_error("create", &path))?;
-        }
-        let lock_path = directory.lock();
-        let lock = take_lock(lock_path)?;
-        let (mut journal, records) = Journal::open(&directory.journal())?;
-        let mut epoch = 1;
-        for record in &records {
-            let Record::Opened { format, epoch: before, .. } = record else { continue };
-            if *format != FORMAT {
-                return Err(StoreError::Format { path: directory.journal(), found: *format });
-            }
-            epoch = before + 1;
-        }
-        journal.append(&Record::Opened { at: now, format: FORMAT, epoch, pid: std::process::id() })?;
-        let answered = records.iter().flat_map(Record::answered).map(|answered| answered.reply.clone());
-        let answered = answered.map(|reply| (reply.id.clone(), reply)).collect();
-        let store = Self { directory: directory.clone(), journal, epoch, answered, _lock: lock };
-        Ok((store, last_state(records)))
-    }
-
-    /// Appends a record; it is on disk when this returns.
-    pub fn append(&mut self, record: &Record) -> Result<(), StoreError> {
-        Ok(self.journal.append(record)?)
-    }
-
-    /// Appends an outcome.
-    pub fn outcome(&mut self, at: Timestamp, outcome: &Outcome) -> Result<(), StoreError> {
-        let Outcome { action, error } = outcome.clone();
-        self.append(&Record::Outcome { at, action, error })
-    }
-
-    /// Lets only so many more records be written.
-    #[cfg(test)]
-    pub(crate) fn leave_room_for(&mut self, records: usize) {
-        self.journal.room = Some(records);
-    }
-
-    /// Records a state together with the answers to the commands that led to it, and delivers them.
-    pub fn decide(&mut self, at: Timestamp, state: &State, answered: Vec<Answered>) -> Result<(), StoreError> {
-        let replies: Vec<Reply> = answered.iter().map(|answered| answered.reply.clone()).collect();
-        self.append(&Record::State { at, state: Box::new(state.clone()), answered })?;
-        for reply in replies {
-            self.deliver(&reply);
-            self.answered.insert(reply.id.clone(), reply);
-        }
-        Ok(())
-    }
-
-    /// The commands in the letter box, oldest first. One that was answered before is not decided again: whoever asked gets the
-    /// recorded answer. What cannot be read is put aside.
-    pub fn commands(&self) -> Vec<Command> {
-        let mut commands: Vec<Command> = self.letters().filter_map(|path| read_letter(&path)).collect();
-        commands.retain(|command| match self.answered.get(&command.id) {
-            Some(reply) => {
-                self.deliver(reply);
-                false
-            }
-            None => true,
-        });
-        commands.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
-        commands
-    }
-
-    /// Whether somebody is waiting for an answer.
-    pub fn has_commands(&self) -> bool {
-        self.letters().next().is_some()
-    }
-
-    fn letters(&self) -> impl Iterator<Item = PathBuf> + use<> {
-        let entries = fs::read_dir(self.directory.inbox()).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "json"))
-    }
-
-    /// Hands an answer over and takes the command out of the letter box. What cannot be handed over now is tried again in the
-    /// next pass, as long as the command lies there.
-    fn deliver(&self, reply: &Reply) {
-        match write_json(&self.directory.reply_file(&reply.id), reply) {
-            Ok(()) => _ = self.directory.withdraw(&reply.id),
-            Err(error) => tracing::warn!(%error, command = reply.id, "answer not delivered yet"),
-        }
-    }
+    /// Keeps how actions were answered.
+    async fn outcome(&mut self, at: Timestamp, outcomes: &[Outcome]) -> Result<(), StoreError>;
 
     /// Publishes the newest report.
-    pub fn publish(&self, report: &Report) -> Result<(), StoreError> {
-        write_json(&self.directory.report_file(), report)
-    }
+    async fn publish(&mut self, report: &Report) -> Result<(), StoreError>;
 
-    /// Throws away what was asked of an earlier attempt, so that it cannot strike a new one.
-    pub fn empty_letter_box(&self) -> Result<(), StoreError> {
-        self.letters().try_for_each(|letter| fs::remove_file(&letter).map_err(io_error("remove", &letter)))
-    }
+    /// What people asked, oldest first. What was answered before is not decided again: whoever asked gets the recorded answer.
+    fn commands(&self) -> Vec<Command>;
 
-    /// Puts the journal of an earlier attempt aside and starts a new one.
-    pub fn start_anew(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let path = self.directory.journal();
-        let mut asides = (1u32..).map(|number| self.directory.path.join(format!("journal.{number}.jsonl")));
-        let aside = asides.find(|aside| !aside.exists()).unwrap_or_else(|| path.with_extension("aside"));
-        fs::rename(&path, &aside).map_err(io_error("put aside", &path))?;
-        let (journal, _) = Journal::open(&path)?;
-        self.journal = journal;
-        self.append(&Record::Opened { at: now, format: FORMAT, epoch: self.epoch, pid: std::process::id() })
-    }
-}
+    /// Whether somebody is waiting for an answer. Cheap.
+    fn has_commands(&self) -> bool;
 
-/// `is_driven` holds the lock for an instant to see whether it can; a few more looks tell it from a process that keeps it.
-const LOOKS: u32 = 50;
+    /// Throws away what was asked of an earlier attempt, so that it cannot strike a new one; and where that attempt had `ended`,
+    /// puts its journal aside.
+    async fn begin_anew(&mut self, now: Timestamp, ended: bool) -> Result<(), StoreError>;
 
-fn take_lock(path: PathBuf) -> Result<File, StoreError> {
-    let lock = File::create(&path).map_err(io_error("create", &path))?;
-    for _ in 0..LOOKS {
-        match lock.try_lock() {
-            Ok(()) => return Ok(lock),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(std::time::Duration::from_millis(2)),
-            Err(TryLockError::Error(source)) => return Err(StoreError::Io { verb: "lock", path, source }),
-        }
-    }
-    Err(StoreError::Busy { path })
-}
-
-fn last_state(records: Vec<Record>) -> Option<State> {
-    records.into_iter().rev().find_map(|record| match record {
-        Record::State { state, .. } => Some(*state),
-        _ => None,
-    })
-}
-
-/// A command; a file that holds none is put aside, so that it is not read for ever.
-fn read_letter(path: &Path) -> Option<Command> {
-    let command = read_json(path);
-    if command.is_none() && path.exists() {
-        tracing::warn!(file = %path.display(), "not a command; put aside");
-        let _ = fs::rename(path, path.with_extension("bad"));
-    }
-    command
-}
-
-fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
-}
-
-/// Writes beside and renames, so that a reader never sees half a file.
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
-    let beside = path.with_extension("tmp");
-    let text = serde_json::to_vec_pretty(value).map_err(io::Error::other).map_err(io_error("write", path))?;
-    fs::write(&beside, text).map_err(io_error("write", &beside))?;
-    fs::rename(&beside, path).map_err(io_error("write", path))
+    /// Lets only so many more records be kept.
+    #[cfg(test)]
+    fn leave_room_for(&mut self, records: usize);
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::output::{self, Format};
 use super::{Exit, Global, input, status};
-use crate::act::store::Directory;
+use crate::act::directory::Directory;
 use crate::migration::{Command, Reply, Report, Request};
 use crate::observe::clock::Clock;
 

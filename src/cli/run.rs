@@ -9,13 +9,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::progress::Progress;
 use super::{Exit, Global, input, output};
-use crate::act::store::{Directory, StoreError};
-use crate::cluster::{ClusterError, Link};
+use crate::act::directory::Directory;
+use crate::act::store::StoreError;
+use crate::cluster::Link;
 use crate::drive::{Driver, Seat, StartError, TakenUp, World};
 use crate::migration::snapshot::chain;
 use crate::migration::{Phase, Report};
 use crate::plane;
-use crate::policy::{Assignment, Definitions, OnCommit};
+use crate::policy::{Assignment, ClusterRef, Definitions, OnCommit};
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
@@ -43,7 +44,7 @@ pub(super) async fn run(global: &Global, run: Run) -> anyhow::Result<Exit> {
         }
     };
     let directory = Directory::of(&global.state_root(), &assignment.migration);
-    let seat = match Seat::take(assignment, &directory) {
+    let seat = match Seat::in_directory(assignment, &directory).await {
         Ok(seat) => seat,
         Err(error @ StoreError::Busy { .. }) => {
             output::refuse(global.output, &format!("{error}; `crossfade status` shows what it does"));
@@ -68,7 +69,7 @@ pub(super) async fn run(global: &Global, run: Run) -> anyhow::Result<Exit> {
     let world = match world(seat.assignment(), run.kubeconfig.as_deref()).await {
         Ok(world) => world,
         Err(error) => {
-            output::refuse(global.output, &chain(&error));
+            output::refuse(global.output, &format!("{error:#}"));
             return Ok(Exit::BadInput);
         }
     };
@@ -100,14 +101,23 @@ fn assignment(definitions: &Definitions, name: Option<&str>) -> Result<Assignmen
     Ok(Assignment { migration: migration.clone(), policy: policy.clone() })
 }
 
-async fn world(assignment: &Assignment, kubeconfig: Option<&Path>) -> Result<World, ClusterError> {
+async fn world(assignment: &Assignment, kubeconfig: Option<&Path>) -> anyhow::Result<World> {
     let migration = &assignment.migration;
     let planes = migration.planes.iter().filter_map(|spec| Some((spec.name.clone(), plane::connect(spec)?)));
     Ok(World {
-        source: Link::new(&migration.source.context, kubeconfig).await?,
-        target: Link::new(&migration.target.context, kubeconfig).await?,
+        source: link(&migration.source, kubeconfig).await?,
+        target: link(&migration.target, kubeconfig).await?,
         planes: planes.collect(),
     })
+}
+
+async fn link(cluster: &ClusterRef, kubeconfig: Option<&Path>) -> anyhow::Result<Link> {
+    match cluster {
+        ClusterRef::Context(context) => Ok(Link::new(context, kubeconfig).await?),
+        ClusterRef::Cluster(name) => {
+            anyhow::bail!("only `crossfade controller` knows the Cluster {name}; name a context")
+        }
+    }
 }
 
 /// Drives a migration to its end, or to where it cannot even begin without a person.

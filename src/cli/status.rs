@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::output::{self, Format};
 use super::{Exit, Global, progress};
-use crate::act::store::Directory;
+use crate::act::directory::Directory;
 use crate::migration::Report;
 
 #[derive(Debug, Args)]

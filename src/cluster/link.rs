@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tokio::sync::OnceCell;
 
-use super::{Cluster, ClusterError, client};
+use super::{Cluster, ClusterError, client, client_of};
 
 /// The way to one cluster.
 pub struct Link {
@@ -21,6 +21,11 @@ impl Link {
     pub async fn new(context: &str, kubeconfig: Option<&Path>) -> Result<Self, ClusterError> {
         let client = client(context, kubeconfig).await?;
         Ok(Self::from_client(context, client))
+    }
+
+    /// The way to the cluster of a configuration that was read already. Contacts nobody.
+    pub fn from_config(name: &str, config: kube::Config) -> Result<Self, ClusterError> {
+        Ok(Self::from_client(name, client_of(name, config)?))
     }
 
     /// The way to the cluster behind a client.

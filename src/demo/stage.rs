@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::{Afterwards, LOOK};
-use crate::act::store::Directory;
+use crate::act::directory::Directory;
 use crate::balancer::{Balancer, Config, Side};
 use crate::cluster::Link;
 use crate::drive::{Driver, Seat, StartError, World};
@@ -136,8 +136,8 @@ impl Stage {
     }
 
     /// The engine, at the beginning of an attempt or where the last one was left.
-    pub(crate) fn driver(&self) -> Result<Driver, StartError> {
-        Seat::take(self.assignment(), &self.directory())?.drive(self.world())
+    pub(crate) async fn driver(&self) -> Result<Driver, StartError> {
+        Seat::in_directory(self.assignment(), &self.directory()).await?.drive(self.world())
     }
 
     /// The clusters and the balancer, as the engine reaches them.

@@ -8,6 +8,7 @@ use futures::stream;
 use jiff::SignedDuration;
 
 use super::*;
+use crate::act::journal::Record;
 use crate::balancer::Side;
 use crate::demo::stage::Stage;
 use crate::embedded::Fault;
@@ -91,10 +92,10 @@ async fn drive(stage: &Stage, mut driver: Driver, fault: bool) -> bool {
 /// Plays a migration that ends before its `records`-th record, and then goes on. Whether it was ended at all.
 async fn ended_before(records: usize, fault: bool) -> bool {
     let stage = Stage::set_for(DEFINITIONS, RATE).await.unwrap();
-    let seat = Seat::take(stage.assignment(), &stage.directory()).unwrap().leave_room_for(records);
+    let seat = Seat::in_directory(stage.assignment(), &stage.directory()).await.unwrap().leave_room_for(records);
     let whole = drive(&stage, seat.drive(stage.world()).unwrap(), fault).await;
     if !whole {
-        let driver = stage.driver().unwrap();
+        let driver = stage.driver().await.unwrap();
         // A repaired green must not be let off: what was decided before the end is carried out after it.
         assert!(drive(&stage, driver, fault).await, "record {records}: it goes on to its end");
     }

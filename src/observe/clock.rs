@@ -1,6 +1,6 @@
 //! The only place that asks for the time.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -23,5 +23,28 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         let passed = SignedDuration::try_from(self.start.elapsed()).unwrap_or(SignedDuration::MAX);
         self.wall.checked_add(passed).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// A moment, to say later how long ago it was.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    wall: Timestamp,
+    instant: Instant,
+}
+
+impl Moment {
+    /// This one.
+    #[expect(clippy::disallowed_methods, reason = "this is the place")]
+    pub fn now() -> Self {
+        Self { wall: Timestamp::now(), instant: Instant::now() }
+    }
+
+    /// How long ago it was, at least by one of two clocks. The steady one stands still while a machine sleeps, and the wall can
+    /// be set back; for a right that runs out the later of the two is the safe one.
+    pub fn elapsed(&self) -> Duration {
+        let now = Self::now();
+        let wall = Duration::try_from(now.wall.duration_since(self.wall)).unwrap_or_default();
+        wall.max(now.instant.duration_since(self.instant))
     }
 }

@@ -3,10 +3,13 @@
 //! It represents every weight, changes it for the next request, and counts. Zero is exact as long as the other side has a
 //! backend that is up; draining closes a side to spilled requests too.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::{Plane, PlaneError};
 use crate::balancer::{Balancer, Side};
+use crate::fence::Fence;
 use crate::migration::snapshot::{Counters, PlaneView, SideView};
 use crate::policy::Weight;
 
@@ -32,7 +35,8 @@ impl Embedded {
         }
     }
 
-    fn change(&self, from: Weight, to: Weight, observed: Weight) -> Result<(), PlaneError> {
+    fn change(&self, fence: &Fence, from: Weight, to: Weight, observed: Weight) -> Result<(), PlaneError> {
+        fence.check(Duration::ZERO)?;
         self.balancer.set_weight(observed, to).map_err(|changed| PlaneError::Changed {
             from,
             to,
@@ -57,23 +61,24 @@ impl Plane for Embedded {
         Ok(())
     }
 
-    async fn shift(&self, from: Weight, to: Weight, _: &serde_json::Value) -> Result<(), PlaneError> {
+    async fn shift(&self, fence: &Fence, from: Weight, to: Weight, _: &serde_json::Value) -> Result<(), PlaneError> {
         let observed = self.balancer.weight();
         if observed.is_between(from, to) {
-            self.change(from, to, observed)
+            self.change(fence, from, to, observed)
         } else {
             Err(PlaneError::Changed { from, to, observed })
         }
     }
 
-    async fn restore(&self, setting: &serde_json::Value) -> Result<(), PlaneError> {
+    async fn restore(&self, fence: &Fence, setting: &serde_json::Value) -> Result<(), PlaneError> {
         let recorded: Weight = serde_json::from_value(setting.clone())
             .map_err(|_| PlaneError::Malformed { what: "the recorded setting".to_owned() })?;
         let observed = self.balancer.weight();
-        self.change(observed, recorded, observed)
+        self.change(fence, observed, recorded, observed)
     }
 
-    async fn drain_source(&self) -> Result<(), PlaneError> {
+    async fn drain_source(&self, fence: &Fence) -> Result<(), PlaneError> {
+        fence.check(Duration::ZERO)?;
         self.balancer.close(Side::Source);
         Ok(())
     }

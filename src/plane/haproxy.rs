@@ -9,8 +9,14 @@
 //!
 //! What zero means here: weight 0 takes no new sessions but keeps persistent ones; `drain` ends those too. A server in DRAIN
 //! or MAINT still shows its weight. A percentage would be of the *initial* weight, so only plain numbers are written. A
-//! reload silently restores the file's weights; it shows as drift. Sources: HAProxy 2.6 management guide, sections 9.1 and
-//! 9.3.
+//! reload silently restores the file's weights; it shows as drift.
+//!
+//! A write knows no precondition, so a writer that was frozen must find its way to HAProxy closed when it wakes. It opens the
+//! connection, has HAProxy end it after so many idle seconds (`set timeout cli`, of this connection only), asks the fence whether
+//! it leads for longer than that, and only then sends the command. Frozen between asking and sending, it wakes to a connection
+//! that HAProxy closed before anybody else could lead. What is left: HAProxy itself frozen with the command already in its hands.
+//!
+//! Sources: HAProxy 2.6 management guide, sections 9.1 and 9.3; tried with 2.6.12.
 
 mod runtime;
 mod weights;
@@ -22,6 +28,7 @@ use async_trait::async_trait;
 use self::runtime::Runtime;
 use self::weights::{Server, Sides};
 use super::{Plane, PlaneError};
+use crate::fence::Fence;
 use crate::migration::snapshot::{Counters, PlaneView, SideView};
 use crate::policy::{HaproxySpec, Weight};
 
@@ -130,8 +137,8 @@ impl Haproxy {
         }
     }
 
-    async fn write(&self, name: &str, what: &str) -> Result<(), PlaneError> {
-        self.runtime.tell(&format!("set server {}/{name} {what}", self.spec.backend)).await
+    async fn write(&self, fence: &Fence, name: &str, what: &str) -> Result<(), PlaneError> {
+        self.runtime.tell(fence, &format!("set server {}/{name} {what}", self.spec.backend)).await
     }
 }
 
@@ -160,33 +167,39 @@ impl Plane for Haproxy {
         Sides { source: side(&self.spec.source), target: side(&self.spec.target) }.to(weight).map(|_| ())
     }
 
-    async fn shift(&self, from: Weight, to: Weight, origin: &serde_json::Value) -> Result<(), PlaneError> {
+    async fn shift(
+        &self,
+        fence: &Fence,
+        from: Weight,
+        to: Weight,
+        origin: &serde_json::Value,
+    ) -> Result<(), PlaneError> {
         let sides = self.sides(&self.servers().await?, Some(&recorded(origin)?));
         let observed = sides.weight().unwrap_or(Weight::ZERO);
         if !observed.is_between(from, to) {
             return Err(PlaneError::Changed { from, to, observed });
         }
         for write in sides.path(&sides.to(to)?) {
-            self.write(&write.name, &format!("weight {}", write.weight)).await?;
+            self.write(fence, &write.name, &format!("weight {}", write.weight)).await?;
         }
         Ok(())
     }
 
-    async fn restore(&self, setting: &serde_json::Value) -> Result<(), PlaneError> {
+    async fn restore(&self, fence: &Fence, setting: &serde_json::Value) -> Result<(), PlaneError> {
         let recorded = recorded(setting)?;
         let now = self.setting(&self.servers().await?);
         let mut writes: Vec<_> = recorded.iter().filter(|(name, weight)| now.get(*name) != Some(weight)).collect();
         // Who gains comes first, so that at no moment everything is zero.
         writes.sort_by_key(|(name, weight)| now.get(*name) > Some(weight));
         for (name, weight) in writes {
-            self.write(name, &format!("weight {weight}")).await?;
+            self.write(fence, name, &format!("weight {weight}")).await?;
         }
         Ok(())
     }
 
-    async fn drain_source(&self) -> Result<(), PlaneError> {
+    async fn drain_source(&self, fence: &Fence) -> Result<(), PlaneError> {
         for name in &self.spec.source {
-            self.write(name, "state drain").await?;
+            self.write(fence, name, "state drain").await?;
         }
         Ok(())
     }

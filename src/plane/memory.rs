@@ -1,10 +1,12 @@
 //! A plane in memory, for tests and for the conformance suite to check itself against.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{Plane, PlaneError};
+use crate::fence::Fence;
 use crate::migration::snapshot::{Counters, PlaneView, SideView};
 use crate::policy::Weight;
 
@@ -55,27 +57,30 @@ impl Plane for Memory {
         Ok(())
     }
 
-    async fn shift(&self, from: Weight, to: Weight, _: &serde_json::Value) -> Result<(), PlaneError> {
+    async fn shift(&self, fence: &Fence, from: Weight, to: Weight, _: &serde_json::Value) -> Result<(), PlaneError> {
         let mut inner = self.inner();
         let observed = inner.weight;
         if !observed.is_between(from, to) {
             return Err(PlaneError::Changed { from, to, observed });
         }
+        fence.check(Duration::ZERO)?;
         inner.weight = to;
         inner.writes.push(to);
         Ok(())
     }
 
-    async fn restore(&self, setting: &serde_json::Value) -> Result<(), PlaneError> {
+    async fn restore(&self, fence: &Fence, setting: &serde_json::Value) -> Result<(), PlaneError> {
         let weight = serde_json::from_value(setting.clone());
         let weight: Weight = weight.map_err(|_| PlaneError::Malformed { what: "the recorded setting".to_owned() })?;
         let mut inner = self.inner();
+        fence.check(Duration::ZERO)?;
         inner.weight = weight;
         inner.writes.push(weight);
         Ok(())
     }
 
-    async fn drain_source(&self) -> Result<(), PlaneError> {
+    async fn drain_source(&self, fence: &Fence) -> Result<(), PlaneError> {
+        fence.check(Duration::ZERO)?;
         self.inner().source_drained = true;
         Ok(())
     }

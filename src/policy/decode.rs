@@ -116,9 +116,12 @@ fn migration<'t>(at: &Cursor<'t>, metadata: Option<Metadata<'t>>) -> Option<Docu
 
 fn cluster(at: &Cursor<'_>) -> Option<ClusterRef> {
     let mut fields = at.fields()?;
-    let context = fields.require("context").and_then(|at| at.text());
+    let cluster = fields.variant(&["context", "cluster"]).and_then(|(by, at)| match by {
+        "context" => at.text().map(ClusterRef::Context),
+        _ => at.name().map(ClusterRef::Cluster),
+    });
     fields.finish();
-    Some(ClusterRef { context: context? })
+    cluster
 }
 
 fn workloads(at: &Cursor<'_>) -> Option<Workloads> {

@@ -60,11 +60,24 @@ pub struct Migration {
     pub on_commit: OnCommit,
 }
 
-/// A cluster, by the context of a kubeconfig.
+/// A cluster, by one of two names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClusterRef {
-    /// kubeconfig context.
-    pub context: String,
+#[serde(rename_all = "camelCase")]
+pub enum ClusterRef {
+    /// A kubeconfig context.
+    Context(String),
+    /// A Cluster object of the migration's namespace; only a controller knows those.
+    Cluster(Name),
+}
+
+impl ClusterRef {
+    /// What it is called, also in queries.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Context(context) => context,
+            Self::Cluster(cluster) => cluster.as_str(),
+        }
+    }
 }
 
 /// Which objects of the source belong to the migration, and how they change on the way.

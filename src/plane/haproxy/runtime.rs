@@ -1,19 +1,28 @@
-//! HAProxy's Runtime API: one command a connection, an answer in text.
+//! HAProxy's Runtime API: one question a connection, or one command after a greeting; an answer in text.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufStream};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::{Admin, Admitted};
+use crate::fence::Fence;
 use crate::migration::snapshot::Counters;
 use crate::plane::PlaneError;
 use crate::policy::HaproxyAddress;
 
 /// The API answers from memory within milliseconds; a second and more means that HAProxy hangs or is gone.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Idle time after which HAProxy ends the connection of a write. It has to be shorter than what a lease still lasts when the write is
+/// sent, and longer than a busy machine may need between a prompt and the command.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// What ends an answer on a connection that stays open.
+const PROMPT: &[u8] = b"\n> ";
 
 /// Largest answer read: `show stat` of some thousand servers. More than that is not this backend.
 const MOST_BYTES: u64 = 4 << 20;
@@ -50,23 +59,49 @@ impl Runtime {
         }
     }
 
-    /// Sends a command that answers nothing where it succeeds.
-    pub(super) async fn tell(&self, command: &str) -> Result<(), PlaneError> {
-        let answer = self.ask(command).await?;
-        let answer = answer.trim();
-        if answer.is_empty() {
-            return Ok(());
+    /// Sends a command that answers nothing where it succeeds, if the fence lets it.
+    pub(super) async fn tell(&self, fence: &Fence, command: &str) -> Result<(), PlaneError> {
+        let mut stream = self.in_time(async { Ok(BufStream::new(self.connect().await?)) }).await?;
+        for line in ["prompt", &format!("set timeout cli {}", IDLE.as_secs())] {
+            self.say(&mut stream, line).await?;
         }
-        Err(PlaneError::Refused { command: command.to_owned(), answer: answer.to_owned() })
+        fence.check(IDLE + PATIENCE)?;
+        self.say(&mut stream, command).await
+    }
+
+    /// A line of a conversation, which is answered with nothing but the next prompt.
+    async fn say(&self, stream: &mut BufStream<Box<dyn Stream>>, line: &str) -> Result<(), PlaneError> {
+        let exchange = async {
+            stream.write_all(format!("{line}\n").as_bytes()).await?;
+            stream.flush().await?;
+            until_prompt(stream).await
+        };
+        let answer = self.in_time(exchange).await?;
+        match answer.trim() {
+            "" => Ok(()),
+            answer => Err(PlaneError::Refused { command: line.to_owned(), answer: answer.to_owned() }),
+        }
     }
 
     async fn ask(&self, command: &str) -> Result<String, PlaneError> {
-        let exchange = async {
-            match &self.address {
-                HaproxyAddress::Unix(path) => exchange(UnixStream::connect(path).await?, command).await,
-                HaproxyAddress::Tcp(address) => exchange(TcpStream::connect(address).await?, command).await,
-            }
-        };
+        self.in_time(async {
+            let mut stream = self.connect().await?;
+            stream.write_all(format!("{command}\n").as_bytes()).await?;
+            let mut answer = String::new();
+            stream.take(MOST_BYTES).read_to_string(&mut answer).await?;
+            Ok(answer)
+        })
+        .await
+    }
+
+    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        Ok(match &self.address {
+            HaproxyAddress::Unix(path) => Box::new(UnixStream::connect(path).await?),
+            HaproxyAddress::Tcp(address) => Box::new(TcpStream::connect(address).await?),
+        })
+    }
+
+    async fn in_time<T>(&self, exchange: impl Future<Output = io::Result<T>>) -> Result<T, PlaneError> {
         match timeout(PATIENCE, exchange).await {
             Ok(answer) => answer.map_err(|source| PlaneError::Unreachable { address: self.place(), source }),
             Err(_) => Err(PlaneError::TimedOut { address: self.place(), seconds: PATIENCE.as_secs() }),
@@ -86,11 +121,23 @@ impl Runtime {
     }
 }
 
-async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, command: &str) -> std::io::Result<String> {
-    stream.write_all(format!("{command}\n").as_bytes()).await?;
-    let mut answer = String::new();
-    stream.take(MOST_BYTES).read_to_string(&mut answer).await?;
-    Ok(answer)
+/// A connection of either kind.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// What is answered before the next prompt. Half an answer, without one, is the end of the connection and not an answer.
+async fn until_prompt(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<String> {
+    let mut answer = Vec::new();
+    loop {
+        let read = (&mut *stream).take(MOST_BYTES).read_until(b' ', &mut answer).await?;
+        if let Some(said) = answer.strip_suffix(PROMPT) {
+            return Ok(String::from_utf8_lossy(said).into_owned());
+        }
+        if read == 0 || answer.len() as u64 >= MOST_BYTES {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
 }
 
 fn malformed(what: &str) -> PlaneError {
@@ -181,5 +228,44 @@ mod tests {
         assert_eq!(stats.len(), 2);
         assert!(stats["blue"].up && !stats["green"].up);
         assert_eq!(stats["blue"].counters, Counters { requests: 71, failed: 2 });
+    }
+
+    /// A Runtime API that answers every line with a prompt, and what it was told.
+    fn listener(directory: &std::path::Path) -> (Runtime, tokio::task::JoinHandle<Vec<String>>) {
+        let path = directory.join("socket");
+        let listener = tokio::net::UnixListener::bind(&path).unwrap();
+        let told = tokio::spawn(async move {
+            let mut stream = BufStream::new(listener.accept().await.unwrap().0);
+            let mut told = Vec::new();
+            let mut line = String::new();
+            while stream.read_line(&mut line).await.unwrap() > 0 {
+                told.push(std::mem::take(&mut line).trim().to_owned());
+                let answer = if told.last().unwrap().contains("nope") { "No such server.\n\n> " } else { "\n> " };
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                stream.flush().await.unwrap();
+            }
+            told
+        });
+        (Runtime::new(HaproxyAddress::Unix(path)), told)
+    }
+
+    #[tokio::test]
+    async fn the_fence_is_asked_when_the_connection_stands_and_before_the_command() {
+        for (fence, command, sent) in [
+            (Fence::lock(), "set server web/green weight 5", true),
+            (Fence::lock(), "set server web/nope weight 5", true),
+            (Fence::lease(Default::default()), "set server web/green weight 5", false),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let (runtime, told) = listener(directory.path());
+            let outcome = runtime.tell(&fence, command).await;
+            let expected = ["prompt", "set timeout cli 2", command];
+            assert_eq!(told.await.unwrap(), &expected[..2 + usize::from(sent)]);
+            match outcome {
+                Ok(()) => assert!(sent && command.contains("green")),
+                Err(PlaneError::Refused { answer, .. }) => assert_eq!(answer, "No such server."),
+                Err(error) => assert!(matches!(error, PlaneError::Fenced(_)) && !sent, "{error}"),
+            }
+        }
     }
 }

@@ -1,0 +1,262 @@
+//! The store of `crossfade run`: a directory with the journal, a lock, the newest report, and a letter box for commands. IO.
+//!
+//! One process at a time drives a migration; the lock goes with it, however it ends. Everybody may read the report and drop
+//! commands into the box, where they wait until somebody drives.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::journal::{Answered, Journal, Record};
+use super::store::{Store, StoreError};
+use crate::fence::Fence;
+use crate::migration::state::FORMAT;
+use crate::migration::{Action, Command, Outcome, Reply, Report, State};
+use crate::policy::Migration;
+
+fn io_error<'p>(verb: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> StoreError + 'p {
+    move |source| StoreError::Io { verb, path: path.to_owned(), source }
+}
+
+/// Where a migration's files are, whether or not anybody drives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    path: PathBuf,
+}
+
+impl Directory {
+    /// The directory of `migration` below `root`.
+    pub fn of(root: &Path, migration: &Migration) -> Self {
+        Self { path: root.join(format!("{}.{}", migration.namespace, migration.name)) }
+    }
+
+    /// Every migration's directory below `root`, in the order of their names.
+    pub fn all(root: &Path) -> Vec<Self> {
+        let entries = fs::read_dir(root).into_iter().flatten().flatten();
+        let mut all: Vec<_> = entries.map(|entry| Self { path: entry.path() }).collect();
+        all.retain(|directory| directory.journal().is_file());
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        all
+    }
+
+    /// `namespace.name` of the migration.
+    pub fn name(&self) -> String {
+        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// The journal's path.
+    pub fn journal(&self) -> PathBuf {
+        self.path.join("journal.jsonl")
+    }
+
+    fn lock(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
+    fn report_file(&self) -> PathBuf {
+        self.path.join("report.json")
+    }
+
+    fn inbox(&self) -> PathBuf {
+        self.path.join("inbox")
+    }
+
+    fn reply_file(&self, id: &str) -> PathBuf {
+        self.path.join("replies").join(format!("{id}.json"))
+    }
+
+    /// Whether a process drives the migration at this moment.
+    pub fn is_driven(&self) -> bool {
+        File::open(self.lock()).is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// The newest report, where there is one.
+    pub fn report(&self) -> Option<Report> {
+        read_json(&self.report_file())
+    }
+
+    /// Drops a command into the letter box.
+    pub fn send(&self, command: &Command) -> Result<(), StoreError> {
+        write_json(&self.inbox().join(format!("{}.json", command.id)), command)
+    }
+
+    /// The answer to a command, once there is one.
+    pub fn reply(&self, id: &str) -> Option<Reply> {
+        read_json(&self.reply_file(id))
+    }
+
+    /// Takes a command back that nobody has read yet. Whether it was still there.
+    pub fn withdraw(&self, id: &str) -> bool {
+        fs::remove_file(self.inbox().join(format!("{id}.json"))).is_ok()
+    }
+}
+
+/// A migration's directory while this process drives it.
+#[derive(Debug)]
+pub struct HeldDirectory {
+    directory: Directory,
+    journal: Journal,
+    epoch: u64,
+    answered: BTreeMap<String, Reply>,
+    // Held for its lock alone.
+    _lock: File,
+}
+
+impl HeldDirectory {
+    /// Takes the directory over, and reads the state a former process left.
+    pub fn open(directory: &Directory, now: Timestamp) -> Result<(Self, Option<State>), StoreError> {
+        for path in [directory.inbox(), directory.path.join("replies")] {
+            fs::create_dir_all(&path).map_err(io_error("create", &path))?;
+        }
+        let lock_path = directory.lock();
+        let lock = take_lock(lock_path)?;
+        let (mut journal, records) = Journal::open(&directory.journal())?;
+        let mut epoch = 1;
+        for record in &records {
+            let Record::Opened { format, epoch: before, .. } = record else { continue };
+            if *format != FORMAT {
+                let place = directory.journal().display().to_string();
+                return Err(StoreError::Format { place, found: *format });
+            }
+            epoch = before + 1;
+        }
+        journal.append(&Record::Opened { at: now, format: FORMAT, epoch, pid: std::process::id() })?;
+        let answered = records.iter().flat_map(Record::answered).map(|answered| answered.reply.clone());
+        let answered = answered.map(|reply| (reply.id.clone(), reply)).collect();
+        let held = Self { directory: directory.clone(), journal, epoch, answered, _lock: lock };
+        Ok((held, last_state(records)))
+    }
+
+    fn append(&mut self, record: &Record) -> Result<(), StoreError> {
+        Ok(self.journal.append(record)?)
+    }
+
+    fn letters(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        let entries = fs::read_dir(self.directory.inbox()).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "json"))
+    }
+
+    /// Hands an answer over and takes the command out of the letter box. What cannot be handed over now is tried again in the
+    /// next pass, as long as the command lies there.
+    fn deliver(&self, reply: &Reply) {
+        match write_json(&self.directory.reply_file(&reply.id), reply) {
+            Ok(()) => _ = self.directory.withdraw(&reply.id),
+            Err(error) => tracing::warn!(%error, command = reply.id, "answer not delivered yet"),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for HeldDirectory {
+    fn fence(&self) -> Fence {
+        Fence::lock()
+    }
+
+    async fn decide(&mut self, at: Timestamp, state: &State, answered: Vec<Answered>) -> Result<(), StoreError> {
+        let replies: Vec<Reply> = answered.iter().map(|answered| answered.reply.clone()).collect();
+        self.append(&Record::State { at, state: Box::new(state.clone()), answered })?;
+        for reply in replies {
+            self.deliver(&reply);
+            self.answered.insert(reply.id.clone(), reply);
+        }
+        Ok(())
+    }
+
+    async fn intend(&mut self, at: Timestamp, actions: &[Action]) -> Result<(), StoreError> {
+        actions.iter().try_for_each(|action| self.append(&Record::intent(at, action)))
+    }
+
+    async fn outcome(&mut self, at: Timestamp, outcomes: &[Outcome]) -> Result<(), StoreError> {
+        outcomes.iter().try_for_each(|outcome| self.append(&Record::outcome(at, outcome)))
+    }
+
+    async fn publish(&mut self, report: &Report) -> Result<(), StoreError> {
+        write_json(&self.directory.report_file(), report)
+    }
+
+    fn commands(&self) -> Vec<Command> {
+        let mut commands: Vec<Command> = self.letters().filter_map(|path| read_letter(&path)).collect();
+        commands.retain(|command| match self.answered.get(&command.id) {
+            Some(reply) => {
+                self.deliver(reply);
+                false
+            }
+            None => true,
+        });
+        commands.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+        commands
+    }
+
+    fn has_commands(&self) -> bool {
+        self.letters().next().is_some()
+    }
+
+    async fn begin_anew(&mut self, now: Timestamp, ended: bool) -> Result<(), StoreError> {
+        self.letters().try_for_each(|letter| fs::remove_file(&letter).map_err(io_error("remove", &letter)))?;
+        if !ended {
+            return Ok(());
+        }
+        let path = self.directory.journal();
+        let mut asides = (1u32..).map(|number| self.directory.path.join(format!("journal.{number}.jsonl")));
+        let aside = asides.find(|aside| !aside.exists()).unwrap_or_else(|| path.with_extension("aside"));
+        fs::rename(&path, &aside).map_err(io_error("put aside", &path))?;
+        let (journal, _) = Journal::open(&path)?;
+        self.journal = journal;
+        self.append(&Record::Opened { at: now, format: FORMAT, epoch: self.epoch, pid: std::process::id() })
+    }
+
+    #[cfg(test)]
+    fn leave_room_for(&mut self, records: usize) {
+        self.journal.room = Some(records);
+    }
+}
+
+/// `is_driven` holds the lock for an instant to see whether it can; a few more looks tell it from a process that keeps it.
+const LOOKS: u32 = 50;
+
+fn take_lock(path: PathBuf) -> Result<File, StoreError> {
+    let lock = File::create(&path).map_err(io_error("create", &path))?;
+    for _ in 0..LOOKS {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(std::time::Duration::from_millis(2)),
+            Err(TryLockError::Error(source)) => return Err(StoreError::Io { verb: "lock", path, source }),
+        }
+    }
+    Err(StoreError::Busy { path })
+}
+
+fn last_state(records: Vec<Record>) -> Option<State> {
+    records.into_iter().rev().find_map(|record| match record {
+        Record::State { state, .. } => Some(*state),
+        _ => None,
+    })
+}
+
+/// A command; a file that holds none is put aside, so that it is not read for ever.
+fn read_letter(path: &Path) -> Option<Command> {
+    let command = read_json(path);
+    if command.is_none() && path.exists() {
+        tracing::warn!(file = %path.display(), "not a command; put aside");
+        let _ = fs::rename(path, path.with_extension("bad"));
+    }
+    command
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// Writes beside and renames, so that a reader never sees half a file.
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
+    let beside = path.with_extension("tmp");
+    let text = serde_json::to_vec_pretty(value).map_err(io::Error::other).map_err(io_error("write", path))?;
+    fs::write(&beside, text).map_err(io_error("write", &beside))?;
+    fs::rename(&beside, path).map_err(io_error("write", path))
+}
