@@ -5,6 +5,7 @@
 
 mod command;
 mod completions;
+mod convert;
 mod demo;
 mod input;
 mod output;
@@ -66,6 +67,9 @@ enum Verb {
     /// Carry out a migration, or go on with one
     #[command(after_help = RUN_EXAMPLES)]
     Run(run::Run),
+    /// Bring manifests to API versions a newer Kubernetes serves; contacts nobody
+    #[command(after_help = CONVERT_EXAMPLES)]
+    Convert(convert::Convert),
     /// Play a policy through thousands of stories in which things go wrong; touches nothing
     Simulate(simulate::Simulate),
     /// Show where migrations stand
@@ -96,6 +100,14 @@ const RUN_EXAMPLES: &str = "Examples:
 
 Interrupted, it leaves traffic where it is; the same command goes on from
 there. From another terminal: status, pause, resume, approve, abort, commit.";
+
+const CONVERT_EXAMPLES: &str = "Examples:
+  crossfade convert -f ingress.yaml | kubectl apply -f -
+  crossfade convert -f manifests/ --to 1.25 > new.yaml
+  kubectl get ingress -A -o yaml | crossfade convert -f - -o json
+  crossfade convert -f old.yaml --waive Deployment:spec.rollbackTo
+
+What blocks is left out and named on standard error, with exit code 4.";
 
 const ABORT_EXAMPLES: &str = "Examples:
   crossfade abort
@@ -151,6 +163,7 @@ async fn perform(cli: Cli) -> anyhow::Result<Exit> {
     match verb {
         Verb::Demo(demo) => demo::demo(&global, demo).await,
         Verb::Run(run) => run::run(&global, run).await,
+        Verb::Convert(convert) => convert::convert(&global, convert),
         Verb::Simulate(simulate) => simulate::simulate(&global, simulate),
         Verb::Status(status) => status::status(&global, status).await,
         Verb::Pause(to) => command::send(&global, to, Request::Pause).await,

@@ -1,20 +1,50 @@
 //! API-version conversion: an object of an old version becomes the same object in a newer one. PURE.
 //!
 //! Where both servers serve one version the source's server converts by itself and nothing here runs.
-//! Converters exist for the versions that were removed. They are total: any JSON gives a body and
+//! Conversions exist for the versions that were removed. They are total: any JSON gives a body and
 //! findings. Nothing is dropped in silence: a field that is not understood, or has no place in the new
-//! version, is a finding that blocks. A converter is one file and one line in `CONVERTERS`.
+//! version, is a finding that blocks until somebody waives it by name. A conversion is one line of `table`,
+//! and one file where the shape changed.
+//!
+//! What an object meant because its old version defaulted it so is written down where the new version
+//! defaults otherwise. Status is not carried: the target's controllers write their own.
 
 use serde_json::Value;
 
-mod fields;
+mod certificate;
+mod cron_job;
+mod custom_resource;
+mod daemon_set;
+mod deployment;
+mod draft;
+mod endpoint_slice;
 mod finding;
 mod hpa;
 mod hpa_metric;
 mod ingress;
+pub mod manifests;
+pub mod offline;
 mod pdb;
+mod pod_security;
+mod priority_level;
+mod rbac;
+mod renew;
+mod replica_set;
+mod replication_controller;
+mod runtime_class;
+mod schema;
+mod seccomp;
+mod stateful_set;
+mod table;
+mod webhook;
+mod workload;
 
-pub use finding::{Finding, Severity};
+pub use finding::{Finding, Severity, waive};
+pub use pod_security::{Level, Needed, level};
+pub use renew::{renew, template_of};
+pub use table::{CONVERSIONS, Conversion, GONE, Gone};
+
+use draft::Draft;
 
 /// What came out of a conversion.
 #[derive(Clone, PartialEq)]
@@ -24,24 +54,6 @@ pub struct Converted {
     /// What could not be carried, or means something else now.
     pub findings: Vec<Finding>,
 }
-
-/// Turns one version of a kind into another.
-struct Converter {
-    kind: &'static str,
-    from: &'static str,
-    to: &'static str,
-    convert: fn(Value) -> Converted,
-}
-
-/// Every conversion there is.
-const CONVERTERS: &[Converter] = &[
-    Converter { kind: "Ingress", from: "networking.k8s.io/v1beta1", to: ingress::V1, convert: ingress::from_v1beta1 },
-    Converter { kind: "Ingress", from: "extensions/v1beta1", to: ingress::V1, convert: ingress::from_v1beta1 },
-    Converter { kind: "PodDisruptionBudget", from: "policy/v1beta1", to: pdb::V1, convert: pdb::from_v1beta1 },
-    Converter { kind: "HorizontalPodAutoscaler", from: "autoscaling/v2beta2", to: hpa::V2, convert: hpa::from_v2beta2 },
-    Converter { kind: "HorizontalPodAutoscaler", from: "autoscaling/v2beta1", to: hpa::V2, convert: hpa::from_v2beta1 },
-    Converter { kind: "HorizontalPodAutoscaler", from: "autoscaling/v1", to: hpa::V2, convert: hpa::from_v1 },
-];
 
 /// Whether an object of `kind` can be brought from one version to another; the same version always can.
 pub fn can_convert(kind: &str, from: &str, to: &str) -> bool {
@@ -54,11 +66,33 @@ pub fn convert(kind: &str, from: &str, to: &str, body: Value) -> Option<Converte
     if from == to {
         return Some(Converted { body, findings: Vec::new() });
     }
-    find(kind, from, to).map(|converter| (converter.convert)(body))
+    find(kind, from, to).map(|conversion| conversion.convert(body))
 }
 
-fn find(kind: &str, from: &str, to: &str) -> Option<&'static Converter> {
-    CONVERTERS.iter().find(|converter| converter.kind == kind && converter.from == from && converter.to == to)
+/// The conversions of one version of a kind.
+pub fn conversion_of(kind: &str, from: &str) -> Option<&'static Conversion> {
+    CONVERSIONS.iter().find(|conversion| conversion.kind == kind && conversion.from == from)
+}
+
+fn find(kind: &str, from: &str, to: &str) -> Option<&'static Conversion> {
+    conversion_of(kind, from).filter(|conversion| conversion.to == to)
+}
+
+impl Conversion {
+    /// The object in the new version.
+    pub fn convert(&self, body: Value) -> Converted {
+        let mut findings = Vec::new();
+        let body = Draft::convert(String::new(), body, &mut findings, |object| {
+            for stated_anew in ["apiVersion", "kind", "status"] {
+                object.take(stated_anew);
+            }
+            object.put("apiVersion", self.to);
+            object.put("kind", self.becomes);
+            object.carry(&["metadata"]);
+            self.apply(object);
+        });
+        Converted { body: Value::Object(body), findings }
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod agree;
 mod cursor;
 mod decode;
 pub mod problem;
-mod tree;
+pub mod tree;
 pub mod types;
 pub mod weight;
 pub mod window;

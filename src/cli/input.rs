@@ -65,7 +65,7 @@ pub(super) fn definitions(paths: &[PathBuf], format: Format) -> anyhow::Result<R
     }
 }
 
-fn read(path: &Path) -> anyhow::Result<SourceFile> {
+pub(super) fn read(path: &Path) -> anyhow::Result<SourceFile> {
     let name = path.display().to_string();
     let text = if name == "-" {
         let mut text = String::new();

@@ -20,7 +20,6 @@ mod hpa;
 mod ingress;
 mod pdb;
 pub mod pod_template;
-mod seccomp;
 mod secret;
 mod selection;
 mod service;

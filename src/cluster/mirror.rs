@@ -17,7 +17,7 @@ use super::plan::{Desired, MirrorPlan, MirrorProblem};
 use super::reference;
 use super::scrub::scrub;
 use super::served::Served;
-use crate::convert::{Finding, convert};
+use crate::convert::{Finding, convert, renew, waive};
 use crate::policy::{Transform, Workloads};
 
 /// What the target shall hold so that it can serve what was read from the source.
@@ -69,6 +69,9 @@ impl Pass<'_> {
     fn object(&mut self, kind: &dyn Kind, manifest: &Manifest) {
         let mut findings = Vec::new();
         let desired = self.desired(kind, manifest, &mut findings);
+        if desired.is_some() {
+            waive(&mut findings, kind.name(), |id| self.workloads.waive.contains(id));
+        }
         for finding in findings {
             self.problem(Some(manifest.object().clone()), finding);
         }
@@ -78,6 +81,7 @@ impl Pass<'_> {
     fn desired(&mut self, kind: &dyn Kind, manifest: &Manifest, findings: &mut Vec<Finding>) -> Option<Desired> {
         let mut body = self.converted(kind, manifest, findings)?;
         scrub(&mut body);
+        renew(kind.name(), &mut body, findings);
         kind.scrub(&mut body, &self.workloads.keep, findings);
         self.transform(manifest.object(), &mut body, findings);
         kind.check(&body, findings);

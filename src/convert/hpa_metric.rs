@@ -2,108 +2,91 @@
 //!
 //! The old shape says by the field it uses what the new one says with `target.type`.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::fields::Fields;
-use super::finding::Finding;
+use super::draft::Draft;
 
-/// Turns the source of one type of metric.
-type ConvertSource = fn(&mut Fields, &mut Vec<Finding>) -> Map<String, Value>;
-
-/// All metrics in the nested shape; one that is not understood is reported and left out.
-pub fn nested(metrics: Vec<(String, Value)>, findings: &mut Vec<Finding>) -> Value {
-    metrics.into_iter().filter_map(|(path, entry)| metric(Fields::new(path, entry, findings), findings)).collect()
-}
-
-fn metric(mut old: Fields, findings: &mut Vec<Finding>) -> Option<Value> {
-    let source_type = old.take("type").unwrap_or_default();
-    let (key, convert): (_, ConvertSource) = match source_type.as_str() {
+/// One metric in the nested shape; one that is not understood is reported, and what there is of it left behind.
+pub fn nested(metric: &mut Draft<'_>) {
+    let source_type = metric.take("type").unwrap_or_default();
+    let (key, convert): (_, fn(&mut Draft<'_>)) = match source_type.as_str() {
         Some("Resource") => ("resource", resource),
         Some("ContainerResource") => ("containerResource", resource),
         Some("Pods") => ("pods", pods),
         Some("Object") => ("object", object),
         Some("External") => ("external", external),
-        _ => {
-            findings.push(Finding::blocks(old.path_of("type"), "is no known type of metric"));
-            return None;
-        }
+        _ => return metric.blocks("type", "is no known type of metric"),
     };
-    let Some(mut source) = old.object(key, findings) else {
-        findings.push(Finding::blocks(old.path_of(key), "is missing"));
-        return None;
-    };
-    let new = convert(&mut source, findings);
-    source.finish(findings);
-    old.finish(findings);
-    Some(json!({"type": source_type, key: new}))
+    metric.put("type", source_type);
+    match metric.peek(key) {
+        Some(_) => metric.nested(key, convert),
+        None => metric.blocks(key, "is missing"),
+    }
 }
 
 /// `Resource` and `ContainerResource`, which has one more field.
-fn resource(old: &mut Fields, findings: &mut Vec<Finding>) -> Map<String, Value> {
-    let mut new = Map::new();
-    old.carry("name", &mut new);
-    old.carry("container", &mut new);
-    let target = match one_of(old, ["targetAverageUtilization", "targetAverageValue"], findings) {
-        [Some(percent), _] => typed_target("Utilization", "averageUtilization", Some(percent)),
+fn resource(source: &mut Draft<'_>) {
+    source.carry(&["name", "container"]);
+    let target = match one_of(source, ["targetAverageUtilization", "targetAverageValue"]) {
+        [Some(percent), _] => target("Utilization", "averageUtilization", Some(percent)),
         [None, average] => average_value(average),
     };
-    new.insert("target".to_owned(), Value::Object(target));
-    new
+    source.put("target", target);
 }
 
-fn pods(old: &mut Fields, _: &mut Vec<Finding>) -> Map<String, Value> {
-    let target = average_value(old.take("targetAverageValue"));
-    identified(old, "selector", target)
+fn pods(source: &mut Draft<'_>) {
+    let average = source.take("targetAverageValue");
+    source.put("target", average_value(average));
+    identify(source, "selector");
 }
 
-fn object(old: &mut Fields, _: &mut Vec<Finding>) -> Map<String, Value> {
-    let described = old.take("target");
+fn object(source: &mut Draft<'_>) {
+    source.rename("target", "describedObject");
     // A mandatory field of the old version, and 0 where only the average counts; new servers refuse the 0.
-    let total = old.take("targetValue").filter(|total| total != "0" && *total != 0);
-    let mut target = match old.take("averageValue") {
+    let total = source.take("targetValue").filter(|total| total != "0" && *total != 0);
+    let mut target = match source.take("averageValue") {
         Some(average) => average_value(Some(average)),
         None => total_value(None),
     };
     target.extend(total.map(|total| ("value".to_owned(), total)));
-    let mut new = identified(old, "selector", target);
-    new.extend(described.map(|described| ("describedObject".to_owned(), described)));
-    new
+    source.put("target", target);
+    identify(source, "selector");
 }
 
-fn external(old: &mut Fields, findings: &mut Vec<Finding>) -> Map<String, Value> {
-    let target = match one_of(old, ["targetValue", "targetAverageValue"], findings) {
+fn external(source: &mut Draft<'_>) {
+    let target = match one_of(source, ["targetValue", "targetAverageValue"]) {
         [Some(value), _] => total_value(Some(value)),
         [None, average] => average_value(average),
     };
-    identified(old, "metricSelector", target)
+    source.put("target", target);
+    identify(source, "metricSelector");
 }
 
 /// Two fields of which a server accepts only one; both together are reported.
-fn one_of(old: &mut Fields, keys: [&str; 2], findings: &mut Vec<Finding>) -> [Option<Value>; 2] {
-    let both = keys.map(|key| old.take(key));
+fn one_of(source: &mut Draft<'_>, keys: [&str; 2]) -> [Option<Value>; 2] {
+    let both = keys.map(|key| source.take(key));
     if let [Some(_), Some(_)] = both {
-        findings.push(Finding::blocks(old.path_of(keys[1]), format!("cannot be combined with {}", keys[0])));
+        source.blocks(keys[1], format!("cannot be combined with {}", keys[0]));
     }
     both
 }
 
-/// The metric by name and selector, with its target.
-fn identified(old: &mut Fields, selector_key: &str, target: Map<String, Value>) -> Map<String, Value> {
-    let mut metric = Map::new();
-    old.rename("metricName", "name", &mut metric);
-    old.rename(selector_key, "selector", &mut metric);
-    Map::from_iter([("metric".to_owned(), Value::Object(metric)), ("target".to_owned(), Value::Object(target))])
+/// Writes the metric by name and selector.
+fn identify(source: &mut Draft<'_>, selector_key: &str) {
+    let named = [("name", source.take("metricName")), ("selector", source.take(selector_key))];
+    let metric = named.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    source.put("metric", metric.collect::<Map<_, _>>());
 }
 
 fn average_value(value: Option<Value>) -> Map<String, Value> {
-    typed_target("AverageValue", "averageValue", value)
+    target("AverageValue", "averageValue", value)
 }
 
 fn total_value(value: Option<Value>) -> Map<String, Value> {
-    typed_target("Value", "value", value)
+    target("Value", "value", value)
 }
 
-fn typed_target(target_type: &str, key: &str, value: Option<Value>) -> Map<String, Value> {
+fn target(target_type: &str, key: &str, value: Option<Value>) -> Map<String, Value> {
     let mut target = Map::from_iter([("type".to_owned(), Value::from(target_type))]);
     target.extend(value.map(|value| (key.to_owned(), value)));
     target

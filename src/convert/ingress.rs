@@ -7,77 +7,44 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Converted;
-use super::fields::{Fields, convert_object};
-use super::finding::Finding;
+use super::draft::Draft;
 
-/// The version converted to.
-pub const V1: &str = "networking.k8s.io/v1";
-
-/// The Ingress in `networking.k8s.io/v1`.
-pub fn from_v1beta1(body: Value) -> Converted {
-    let mut findings = Vec::new();
-    let body = convert_object(body, V1, &mut findings, spec);
-    Converted { body, findings }
+/// From either old version.
+pub fn from_v1beta1(ingress: &mut Draft<'_>) {
+    ingress.nested("spec", |spec| {
+        spec.carry(&["ingressClassName", "tls"]);
+        spec.nested_as("backend", "defaultBackend", backend);
+        spec.each("rules", |rule| {
+            rule.carry(&["host"]);
+            rule.nested("http", |http| {
+                http.each("paths", path);
+                http.put_default("paths", json!([]));
+            });
+        });
+    });
 }
 
-fn spec(mut old: Fields, findings: &mut Vec<Finding>) -> Map<String, Value> {
-    let mut new = Map::new();
-    old.carry("ingressClassName", &mut new);
-    old.carry("tls", &mut new);
-    if let Some(default) = old.object("backend", findings) {
-        new.insert("defaultBackend".to_owned(), backend(default, findings));
+fn path(path: &mut Draft<'_>) {
+    path.carry(&["path", "pathType"]);
+    path.put_default("pathType", "ImplementationSpecific");
+    if path.peek("backend").is_none() {
+        path.blocks("backend", "is missing");
     }
-    if let Some(rules) = old.list("rules", findings) {
-        let rules = rules.into_iter().map(|(path, entry)| rule(Fields::new(path, entry, findings), findings));
-        new.insert("rules".to_owned(), rules.collect());
-    }
-    old.finish(findings);
-    new
-}
-
-fn rule(mut old: Fields, findings: &mut Vec<Finding>) -> Value {
-    let mut new = Map::new();
-    old.carry("host", &mut new);
-    if let Some(mut http) = old.object("http", findings) {
-        let paths = http.list("paths", findings).unwrap_or_default();
-        let paths = paths.into_iter().map(|(path, entry)| http_path(Fields::new(path, entry, findings), findings));
-        new.insert("http".to_owned(), json!({"paths": paths.collect::<Value>()}));
-        http.finish(findings);
-    }
-    old.finish(findings);
-    Value::Object(new)
-}
-
-fn http_path(mut old: Fields, findings: &mut Vec<Finding>) -> Value {
-    let mut new = Map::new();
-    old.carry("path", &mut new);
-    let path_type = old.take("pathType").unwrap_or_else(|| "ImplementationSpecific".into());
-    new.insert("pathType".to_owned(), path_type);
-    match old.object("backend", findings) {
-        Some(old_backend) => {
-            new.insert("backend".to_owned(), backend(old_backend, findings));
-        }
-        None => findings.push(Finding::blocks(old.path_of("backend"), "is missing")),
-    }
-    old.finish(findings);
-    Value::Object(new)
+    path.nested("backend", backend);
 }
 
 /// `{serviceName, servicePort}` becomes `{service: {name, port: {number | name}}}`.
-fn backend(mut old: Fields, findings: &mut Vec<Finding>) -> Value {
-    let mut new = Map::new();
-    old.carry("resource", &mut new);
-    let name = old.take("serviceName").filter(|name| name.as_str() != Some(""));
-    let port_path = old.path_of("servicePort");
-    let port = match old.take("servicePort") {
+fn backend(backend: &mut Draft<'_>) {
+    backend.carry(&["resource"]);
+    let name = backend.take("serviceName").filter(|name| name.as_str() != Some(""));
+    let port = match backend.take("servicePort") {
         // The old servers write 0 where a resource takes the service's place.
         None => None,
         Some(Value::Number(number)) if number.as_u64() == Some(0) => None,
         Some(Value::Number(number)) => Some(json!({"number": number})),
         Some(Value::String(port)) => Some(json!({"name": port})),
         Some(_) => {
-            findings.push(Finding::blocks(port_path, "is neither a number nor a name"));
+            backend.blocks("servicePort", "is neither a number nor a name");
             None
         }
     };
@@ -85,8 +52,6 @@ fn backend(mut old: Fields, findings: &mut Vec<Finding>) -> Value {
         let mut service = Map::new();
         service.extend(name.map(|name| ("name".to_owned(), name)));
         service.extend(port.map(|port| ("port".to_owned(), port)));
-        new.insert("service".to_owned(), Value::Object(service));
+        backend.put("service", service);
     }
-    old.finish(findings);
-    Value::Object(new)
 }

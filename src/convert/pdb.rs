@@ -3,40 +3,23 @@
 //! The shape is the same and one meaning is not: an empty selector selects no pod in `v1beta1` and every
 //! pod of the namespace in `v1`. No selector at all selects nothing in both, so that is what it becomes.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::Converted;
-use super::fields::{Fields, convert_object};
-use super::finding::Finding;
+use super::draft::Draft;
 
-/// The version converted to.
-pub const V1: &str = "policy/v1";
-
-/// The PodDisruptionBudget in `policy/v1`.
-pub fn from_v1beta1(body: Value) -> Converted {
-    let mut findings = Vec::new();
-    let body = convert_object(body, V1, &mut findings, spec);
-    Converted { body, findings }
-}
-
-fn spec(mut old: Fields, findings: &mut Vec<Finding>) -> Map<String, Value> {
-    let mut new = Map::new();
-    for key in ["minAvailable", "maxUnavailable", "unhealthyPodEvictionPolicy"] {
-        old.carry(key, &mut new);
-    }
-    let path = old.path_of("selector");
-    match old.take("selector") {
-        Some(selector) if is_empty(&selector) => {
-            let message = "an empty selector protects no pod here and every pod in policy/v1; it is left out";
-            findings.push(Finding::notice(path, message));
+/// From `policy/v1beta1`.
+pub fn from_v1beta1(budget: &mut Draft<'_>) {
+    budget.nested("spec", |spec| {
+        spec.carry(&["minAvailable", "maxUnavailable", "unhealthyPodEvictionPolicy"]);
+        if spec.peek("selector").is_some_and(is_empty) {
+            spec.take("selector");
+            spec.notice(
+                "selector",
+                "an empty selector protects no pod here and every pod in policy/v1; it is left out",
+            );
         }
-        Some(selector) => {
-            new.insert("selector".to_owned(), selector);
-        }
-        None => {}
-    }
-    old.finish(findings);
-    new
+        spec.carry(&["selector"]);
+    });
 }
 
 /// Whether a label selector has no requirement.

@@ -132,8 +132,24 @@ fn workloads(at: &Cursor<'_>) -> Option<Workloads> {
         Some(at.each(|item| item.one_of(&[("nodePort", Keep::NodePort)]))?.into_iter().collect())
     });
     let transforms = fields.or("transforms", Vec::new(), |at| at.each(|item| transform(&item)));
+    let waive = fields.or("waive", BTreeSet::new(), |at| Some(at.each(|item| waiver(&item))?.into_iter().collect()));
     fields.finish();
-    Some(Workloads { namespaces: namespaces?, selector: selector?, keep: keep?, transforms: transforms? })
+    Some(Workloads {
+        namespaces: namespaces?,
+        selector: selector?,
+        keep: keep?,
+        transforms: transforms?,
+        waive: waive?,
+    })
+}
+
+/// The name of a finding: a kind and a field of it.
+fn waiver(at: &Cursor<'_>) -> Option<String> {
+    let name = at.text()?;
+    match name.split_once(':') {
+        Some((kind, _)) if !kind.is_empty() => Some(name),
+        _ => at.refuse("names no finding", Some("as the problem is called, such as Deployment:spec.rollbackTo")),
+    }
 }
 
 fn selector(at: &Cursor<'_>) -> Option<LabelSelector> {

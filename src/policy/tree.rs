@@ -100,6 +100,30 @@ pub struct SyntaxError {
 /// All documents of a file; empty ones are left out.
 pub fn parse(text: &str) -> Result<Vec<Node>, SyntaxError> {
     let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::PassThrough, with_snippet: false };
+    documents(text, options)
+}
+
+/// All documents of a file of manifests, as `kubectl` reads them: `0644` is an octal number. Whole clusters are dumped into one
+/// file, so there may be many documents and values. What anchors repeat is bounded lower than in other files: nobody writes so
+/// much by hand, and it is what takes longest to refuse.
+pub fn parse_manifests(text: &str) -> Result<Vec<Node>, SyntaxError> {
+    let budget = serde_saphyr::budget! {
+        max_documents: 100_000,
+        max_nodes: 10_000_000,
+        max_events: 30_000_000,
+        max_recorded_anchor_events: 50_000,
+    };
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        legacy_octal_numbers: true,
+        with_snippet: false,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 50_000 },
+        budget: budget,
+    };
+    documents(text, options)
+}
+
+fn documents(text: &str, options: serde_saphyr::Options) -> Result<Vec<Node>, SyntaxError> {
     let documents: Vec<Node> =
         serde_saphyr::from_multiple_with_options(text, options).map_err(|error| SyntaxError {
             at: error.location().map(|location| span(&location)).unwrap_or_default(),

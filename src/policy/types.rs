@@ -91,6 +91,9 @@ pub struct Workloads {
     pub keep: BTreeSet<Keep>,
     /// Patches applied after conversion, in order.
     pub transforms: Vec<Transform>,
+    /// Names of findings that would block, and that somebody decided to live with, such as `Deployment:spec.rollbackTo`.
+    #[serde(default)]
+    pub waive: BTreeSet<String>,
 }
 
 /// A label selector; all requirements must hold, and an empty one selects everything.

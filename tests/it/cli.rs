@@ -1,15 +1,29 @@
 //! The program as a stranger meets it: wrong input, and what it says about it.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-fn crossfade(arguments: &[&str]) -> Output {
+pub fn crossfade(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
     command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
     command.args(arguments).env_remove("KUBECONFIG").env_remove("CROSSFADE_STATE_DIR").output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+/// The same with something on standard input.
+pub fn crossfade_with_input(arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    let writing = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    writing.join().unwrap().unwrap();
+    output
+}
+
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

@@ -6,6 +6,7 @@
 
 mod architecture;
 mod cli;
+mod convert;
 mod demo;
 #[cfg(feature = "lab")]
 mod lab;

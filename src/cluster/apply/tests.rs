@@ -28,6 +28,7 @@ fn desired(manifest: Manifest) -> Desired {
         selector: Default::default(),
         keep: Default::default(),
         transforms: Vec::new(),
+        waive: Default::default(),
     };
     let inventory = Inventory { objects: [(manifest.object().clone(), manifest)].into(), ..Inventory::default() };
     mirror(&inventory, &newest(), &all).objects.pop().unwrap()

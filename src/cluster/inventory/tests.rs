@@ -15,6 +15,7 @@ fn workloads() -> Workloads {
         selector: LabelSelector { match_labels },
         keep: BTreeSet::new(),
         transforms: Vec::new(),
+        waive: Default::default(),
     }
 }
 

@@ -2,13 +2,10 @@
 //!
 //! Only `apps/v1`: the older versions default differently, and no server since 1.16 serves only those.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
-use super::{Kind, Reference, pod_template, seccomp};
+use super::{Kind, Reference, pod_template};
 use crate::convert::Finding;
-use crate::policy::Keep;
 
 /// The Deployment kind.
 pub struct Deployment;
@@ -28,12 +25,6 @@ impl Kind for Deployment {
 
     fn pod_template<'a>(&self, body: &'a Value) -> Option<&'a Value> {
         body.pointer("/spec/template")
-    }
-
-    fn scrub(&self, body: &mut Value, _: &BTreeSet<Keep>, findings: &mut Vec<Finding>) {
-        if let Some(template) = body.pointer_mut("/spec/template") {
-            seccomp::modernize(template, "spec.template", findings);
-        }
     }
 
     fn check(&self, body: &Value, findings: &mut Vec<Finding>) {

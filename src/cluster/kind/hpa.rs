@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::super::object::ObjectRef;
 use super::super::served::group_of;
@@ -48,13 +48,9 @@ impl Kind for HorizontalPodAutoscaler {
         reference.into_iter().collect()
     }
 
-    /// The target's autoscaler finds its workload by group and version, so both have to exist there.
-    fn scrub(&self, body: &mut Value, _: &BTreeSet<Keep>, findings: &mut Vec<Finding>) {
+    fn scrub(&self, body: &mut Value, _: &BTreeSet<Keep>, _: &mut Vec<Finding>) {
         if let Some(annotations) = body.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
             annotations.retain(|key, _| !STATUS_ANNOTATIONS.contains(&key.as_str()));
-        }
-        if let Some(Value::Object(workload)) = body.pointer_mut("/spec/scaleTargetRef") {
-            modernize(workload, findings);
         }
         if let Some(Value::Array(metrics)) = body.pointer_mut("/spec/metrics") {
             metrics.iter_mut().for_each(remove_zero_total);
@@ -69,18 +65,6 @@ fn remove_zero_total(metric: &mut Value) {
         && target.get("value").is_some_and(|value| value == "0" || value == 0)
     {
         target.remove("value");
-    }
-}
-
-/// Replaces a group and version that no longer serves the workload's kind.
-fn modernize(workload: &mut Map<String, Value>, findings: &mut Vec<Finding>) {
-    let text = |key: &str| workload.get(key).and_then(Value::as_str);
-    let (Some(name), Some(version)) = (text("kind"), text("apiVersion")) else { return };
-    let Some([newest, older @ ..]) = super::kind(name).map(Kind::versions) else { return };
-    if older.contains(&version) {
-        let message = format!("{version} serves no {name} any more; {newest} is written instead");
-        findings.push(Finding::notice("spec.scaleTargetRef.apiVersion", message));
-        workload.insert("apiVersion".to_owned(), (*newest).into());
     }
 }
 

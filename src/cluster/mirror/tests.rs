@@ -14,7 +14,13 @@ use crate::policy::{LabelSelector, Name};
 fn workloads() -> Workloads {
     let namespaces = vec![Name::new("shop").unwrap()];
     let match_labels = [("part-of".to_owned(), "shop".to_owned())].into();
-    Workloads { namespaces, selector: LabelSelector { match_labels }, keep: Default::default(), transforms: Vec::new() }
+    Workloads {
+        namespaces,
+        selector: LabelSelector { match_labels },
+        keep: Default::default(),
+        transforms: Vec::new(),
+        waive: Default::default(),
+    }
 }
 
 /// The recorded objects of a v1.20 server.
@@ -153,6 +159,16 @@ fn an_ingress_that_also_leads_elsewhere_blocks_until_that_path_is_patched_away()
     let patch = json!([{"op": "remove", "path": "/spec/rules/0/http/paths/1"}]);
     let patched = mirror(&inventory, &newest(), &transformed("Ingress", patch));
     assert_eq!(blockers(&patched), [""; 0]);
+}
+
+#[test]
+fn a_finding_blocks_until_it_is_waived_by_name() {
+    let inventory = only(object("apps/v1", "Deployment", "web", json!({"spec": {"paused": true}})));
+    for (name, blocked) in [("Deployment:spec.paused", false), ("Deployment:spec.replicas", true)] {
+        let waived = Workloads { waive: [name.to_owned()].into(), ..workloads() };
+        let plan = mirror(&inventory, &newest(), &waived);
+        assert_eq!(plan.blockers().count(), usize::from(blocked), "{name}");
+    }
 }
 
 fn transformed(kind: &str, patch: Value) -> Workloads {

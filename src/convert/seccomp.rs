@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::convert::Finding;
+use super::finding::Finding;
 
 /// The annotation for the whole pod.
 const POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
