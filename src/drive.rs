@@ -51,7 +51,7 @@ pub struct World {
 /// How a migration was taken up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TakenUp {
-    /// For the first time, anew after an attempt that was rolled back, or after one that had not written anything.
+    /// For the first time, after an attempt that had not written anything, or again because somebody said so.
     Fresh,
     /// Where a former process left it.
     Resumed {
@@ -60,6 +60,18 @@ pub enum TakenUp {
     },
     /// It was completed before; nothing is left to do.
     Completed,
+    /// It went back before, and nobody asked for another attempt. Whoever was to tell of it may have been killed: to begin again
+    /// unasked would send users to a target that has just failed them.
+    RolledBack,
+}
+
+/// What is made of a migration that went back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// It stays ended.
+    Same,
+    /// It begins again.
+    Another,
 }
 
 /// A migration that this process has taken up and does not drive yet.
@@ -72,10 +84,14 @@ pub struct Seat {
 
 impl Seat {
     /// Takes a migration up whose memory is a directory.
-    pub async fn in_directory(assignment: Assignment, directory: &Directory) -> Result<Self, StoreError> {
+    pub async fn in_directory(
+        assignment: Assignment,
+        directory: &Directory,
+        attempt: Attempt,
+    ) -> Result<Self, StoreError> {
         let clock = Clock::start();
         let (held, left) = HeldDirectory::open(directory, clock.now())?;
-        Self::take(assignment, clock, Box::new(held), left).await
+        Self::take(assignment, clock, Box::new(held), left, attempt).await
     }
 
     /// Takes a migration up where it was `left`, or begins it.
@@ -84,10 +100,14 @@ impl Seat {
         clock: Clock,
         mut store: Box<dyn Store>,
         left: Option<State>,
+        attempt: Attempt,
     ) -> Result<Self, StoreError> {
         let now = clock.now();
         let (state, taken_up) = match left {
             Some(state) if matches!(state.phase, Phase::Completed { .. }) => (state, TakenUp::Completed),
+            Some(state) if matches!(state.phase, Phase::RolledBack { .. }) && attempt == Attempt::Same => {
+                (state, TakenUp::RolledBack)
+            }
             // Nothing was written before the origin was recorded: what is in the files now counts.
             Some(state) if !state.phase.is_terminal() && !matches!(state.phase, Phase::Preparing { .. }) => {
                 let files_differ = *state.assignment != assignment;
@@ -101,6 +121,11 @@ impl Seat {
             }
         };
         Ok(Self { store, clock, state, taken_up })
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> &State {
+        &self.state
     }
 
     /// How it was taken up.

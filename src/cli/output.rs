@@ -34,10 +34,11 @@ struct Refusal<'a> {
     error: &'a str,
 }
 
-/// Prints a line on standard output.
+/// Prints a line on standard output, with its end in one piece: where this process is killed, the next one's first line does not
+/// follow half a line.
 pub(super) fn line(text: impl Display) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+    match stdout.write_all(format!("{text}\n").as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Closed.into()),
         written => written.context("cannot write to standard output"),
     }

@@ -12,9 +12,9 @@ use super::{Exit, Global, input, output};
 use crate::act::directory::Directory;
 use crate::act::store::StoreError;
 use crate::cluster::Link;
-use crate::drive::{Driver, Seat, StartError, TakenUp, World};
+use crate::drive::{Attempt, Driver, Seat, StartError, TakenUp, World};
 use crate::migration::snapshot::chain;
-use crate::migration::{Phase, Report};
+use crate::migration::{Phase, Report, State};
 use crate::plane;
 use crate::policy::{Assignment, ClusterRef, Definitions, OnCommit};
 
@@ -26,6 +26,9 @@ pub(super) struct Run {
     /// The migration, where the files have several
     #[arg(long, value_name = "NAME")]
     migration: Option<String>,
+    /// Begin again where the last attempt went back
+    #[arg(long)]
+    again: bool,
     /// kubeconfig [default: $KUBECONFIG, then ~/.kube/config]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -44,7 +47,8 @@ pub(super) async fn run(global: &Global, run: Run) -> anyhow::Result<Exit> {
         }
     };
     let directory = Directory::of(&global.state_root(), &assignment.migration);
-    let seat = match Seat::in_directory(assignment, &directory).await {
+    let attempt = if run.again { Attempt::Another } else { Attempt::Same };
+    let seat = match Seat::in_directory(assignment, &directory, attempt).await {
         Ok(seat) => seat,
         Err(error @ StoreError::Busy { .. }) => {
             output::refuse(global.output, &format!("{error}; `crossfade status` shows what it does"));
@@ -64,6 +68,10 @@ pub(super) async fn run(global: &Global, run: Run) -> anyhow::Result<Exit> {
         TakenUp::Completed => {
             progress.say(&format!("completed before; move {} away to migrate again", directory.journal().display()))?;
             return Ok(Exit::Done);
+        }
+        TakenUp::RolledBack => {
+            progress.say(&format!("{}; `crossfade run --again` begins again", closing(seat.state(), "")))?;
+            return Ok(Exit::RolledBack);
         }
     }
     let world = match world(seat.assignment(), run.kubeconfig.as_deref()).await {
@@ -138,7 +146,7 @@ async fn drive(mut driver: Driver, mut progress: Progress) -> anyhow::Result<Exi
                 progress.show(&pass.report)?;
                 needs_human = pass.report.needs_human;
                 if let Some(exit) = end(&driver, &pass.report) {
-                    progress.say(&closing(&driver, &pass.report))?;
+                    progress.say(&closing(driver.state(), pass.report.message.as_deref().unwrap_or_default()))?;
                     return Ok(exit);
                 }
                 let person = needs_human.then(|| "a person is needed; it goes on trying meanwhile".to_owned());
@@ -177,9 +185,7 @@ fn end(driver: &Driver, report: &Report) -> Option<Exit> {
     }
 }
 
-fn closing(driver: &Driver, report: &Report) -> String {
-    let state = driver.state();
-    let waiting = report.message.clone().unwrap_or_default();
+fn closing(state: &State, waiting: &str) -> String {
     match &state.phase {
         Phase::Completed { .. } if state.assignment.migration.on_commit == OnCommit::Retain => {
             "completed: the target has the traffic; the source was left as it is".to_owned()

@@ -13,7 +13,7 @@ use super::{Afterwards, LOOK};
 use crate::act::directory::Directory;
 use crate::balancer::{Balancer, Config, Side};
 use crate::cluster::Link;
-use crate::drive::{Driver, Seat, StartError, World};
+use crate::drive::{Attempt, Driver, Seat, StartError, World};
 use crate::embedded::traffic::{Load, Traffic};
 use crate::embedded::{ClientError, Embedded, Shape};
 use crate::observe::clock::Clock;
@@ -137,7 +137,7 @@ impl Stage {
 
     /// The engine, at the beginning of an attempt or where the last one was left.
     pub(crate) async fn driver(&self) -> Result<Driver, StartError> {
-        Seat::in_directory(self.assignment(), &self.directory()).await?.drive(self.world())
+        Seat::in_directory(self.assignment(), &self.directory(), Attempt::Same).await?.drive(self.world())
     }
 
     /// The clusters and the balancer, as the engine reaches them.

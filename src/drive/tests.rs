@@ -92,7 +92,8 @@ async fn drive(stage: &Stage, mut driver: Driver, fault: bool) -> bool {
 /// Plays a migration that ends before its `records`-th record, and then goes on. Whether it was ended at all.
 async fn ended_before(records: usize, fault: bool) -> bool {
     let stage = Stage::set_for(DEFINITIONS, RATE).await.unwrap();
-    let seat = Seat::in_directory(stage.assignment(), &stage.directory()).await.unwrap().leave_room_for(records);
+    let take = || Seat::in_directory(stage.assignment(), &stage.directory(), Attempt::Same);
+    let seat = take().await.unwrap().leave_room_for(records);
     let whole = drive(&stage, seat.drive(stage.world()).unwrap(), fault).await;
     if !whole {
         let driver = stage.driver().await.unwrap();
@@ -110,6 +111,8 @@ async fn ended_before(records: usize, fault: bool) -> bool {
         assert_eq!(stage.balancer.weight(), Weight::ZERO, "record {records}");
         assert_eq!(stage.source_replicas().await.unwrap(), 3, "record {records}");
         assert_eq!(stage.afterwards(Side::Target, 20).await.green, 0, "record {records}");
+        let taken_up = take().await.unwrap().taken_up();
+        assert_eq!(taken_up, TakenUp::RolledBack, "record {records}: it is not begun again unasked");
     } else {
         assert!(matches!(last, Some(Phase::Completed { .. })), "record {records}: {last:?}");
         assert_eq!(stage.balancer.weight(), Weight::FULL, "record {records}");

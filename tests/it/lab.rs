@@ -3,5 +3,8 @@
 //! The scenarios share one lab and run one after the other, each from a lab that was reset. They need `make lab-up`, and
 //! fail without it.
 
+mod faults;
+mod kills;
+mod latency;
 mod scenarios;
 mod stage;

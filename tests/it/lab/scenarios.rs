@@ -1,58 +1,26 @@
 //! The scenarios that decide whether this is a migration controller.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::stage::{Lab, Run, until, waits};
+use super::stage::{Lab, Run, shows, waits};
 
 /// Requests a second: at 1 % of them a window still holds evidence.
-const RATE: u32 = 200;
+pub const RATE: u32 = 200;
 
-/// Every weight of green that HAProxy shows while `during` runs, in percent, each run of equal ones once.
-fn watched<T>(lab: &Lab, during: impl FnOnce() -> T) -> (Vec<u32>, T) {
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let watcher = scope.spawn(|| {
-            let mut seen = Vec::new();
-            while !over.load(Ordering::Relaxed) {
-                let (blue, green) = (lab.weight("blue"), lab.weight("green"));
-                if blue + green == 100 && seen.last() != Some(&green) {
-                    seen.push(green);
-                }
-                assert!(blue + green > 0, "nobody is served");
-                thread::yield_now();
-                thread::sleep(Duration::from_millis(20));
-            }
-            seen
-        });
-        let ended = Ended(&over);
-        let result = during();
-        drop(ended);
-        (watcher.join().unwrap(), result)
-    })
-}
-
-/// Ends a watch, also when what is watched panics.
-struct Ended<'a>(&'a AtomicBool);
-
-impl Drop for Ended<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
+/// The weights of the lab's policy, from the origin on.
+pub const WAY: [u32; 5] = [0, 1, 25, 50, 100];
 
 /// What another terminal is answered.
-fn accepted(lab: &Lab, arguments: &[&str]) {
+pub fn accepted(lab: &Lab, arguments: &[&str]) {
     let output = lab.say(arguments);
     assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// HAProxy is as it was before the first write.
-fn at_the_origin(lab: &Lab) {
-    assert_eq!((lab.weight("blue"), lab.weight("green")), (100, 0));
+pub fn at_the_origin(lab: &Lab) {
+    assert_eq!(lab.weights(), (100, 0));
     assert_eq!(lab.stat("status")["blue"], "UP");
 }
 
@@ -72,8 +40,12 @@ fn a_from_0_to_100_and_commit_without_a_failed_request() {
     let file = lab.file("10s");
     let mut run = lab.run(&file);
 
-    let (weights, report) = watched(&lab, || run.until_waiting("Commit", 100));
-    assert_eq!(weights, [0, 1, 25, 50, 100], "each step once, and nothing between");
+    let (weights, report) = lab.watched(&WAY, || run.until_waiting("Commit", 100));
+    assert_eq!(
+        (&weights.reached[..], &weights.outside[..]),
+        (&WAY[..], &[][..]),
+        "each step once, and nothing beside it"
+    );
     assert_eq!(report["measuredShare"], 1.0);
     let status = lab.status();
     assert_eq!(status["phase"], "Soaking", "another terminal sees the same");
@@ -88,7 +60,7 @@ fn a_from_0_to_100_and_commit_without_a_failed_request() {
     for server in ["blue", "green"] {
         assert_eq!(lab.requests(server), counts.of(server), "HAProxy and the users count alike");
     }
-    assert_eq!((lab.weight("blue"), lab.weight("green")), (0, 100));
+    assert_eq!(lab.weights(), (0, 100));
     assert_eq!(lab.foreign(), foreign, "what is not ours is untouched");
     assert_eq!(lab.object("blue", "deployment", "checkout")["spec"]["replicas"], 0);
     for (kind, version) in [
@@ -124,7 +96,7 @@ fn b_a_bad_target_at_25_is_rolled_back_to_the_origin() {
     let load = lab.load(RATE, "180s");
     let file = lab.file("5s");
     let mut run = lab.run(&file);
-    run.until_waiting("Window", 25);
+    run.until_shows(25);
     let injected = Instant::now();
     super::stage::lab(&["fault", "green", "5xx", "0.5"]);
     assert_eq!(run.exit(), 3);
@@ -156,24 +128,24 @@ fn c_without_prometheus_it_holds_and_goes_on_when_it_is_back() {
     let load = lab.load(RATE, "240s");
     let file = lab.file("5s");
     let mut run = lab.run(&file);
-    run.until_waiting("Window", 25);
+    run.until_shows(25);
     super::stage::lab(&["stop", "prometheus"]);
     run.until_waiting("MetricError", 25);
     let held = run.reports().len();
     // Longer than the window (5 s) and the rollback's deadline (30 s), the two times the policy knows.
-    until("it held for 35 looks", Duration::from_secs(90), || (run.reports().len() >= held + 35).then_some(()));
+    lab.until("it held for 35 looks", Duration::from_secs(90), || (run.reports().len() >= held + 35).then_some(()));
     let reports = run.reports();
     assert!(reports[held..].iter().all(|report| waits(report, "MetricError", 25)), "{:?}", phases(&run));
-    assert_eq!((lab.weight("blue"), lab.weight("green")), (75, 25));
+    assert_eq!(lab.weights(), (75, 25));
 
     super::stage::lab(&["start", "prometheus"]);
-    run.until_waiting("Window", 50);
+    run.until_shows(50);
     assert!(!phases(&run).contains(&"RollingBack".to_owned()));
 
     accepted(&lab, &["pause"]);
     run.until_waiting("Paused", 50);
     accepted(&lab, &["resume"]);
-    run.until_waiting("Window", 100);
+    run.until_shows(100);
     accepted(&lab, &["abort", "--why", "the test wants it back"]);
     assert_eq!(run.exit(), 3);
     at_the_origin(&lab);
@@ -192,9 +164,9 @@ fn d_killed_in_the_middle_it_goes_on_to_the_same_end() {
     let kills: [fn(&Value) -> bool; 3] = [
         |report| report["phase"] == "Mirroring",
         |report| report["waiting"]["reason"] == "PlaneMoving",
-        |report| waits(report, "Window", 50),
+        |report| shows(report, 50),
     ];
-    let (weights, ()) = watched(&lab, || {
+    let (weights, ()) = lab.watched(&WAY, || {
         for kill in kills {
             let mut run = lab.run(&file);
             run.until_ever("it is to be killed", kill);
@@ -205,7 +177,7 @@ fn d_killed_in_the_middle_it_goes_on_to_the_same_end() {
         accepted(&lab, &["commit"]);
         assert_eq!(run.exit(), 0);
     });
-    assert_eq!(weights, [0, 1, 25, 50, 100], "no step twice, and no way back");
+    assert_eq!((&weights.reached[..], &weights.outside[..]), (&WAY[..], &[][..]), "no step twice, and no way back");
     load.answered(200);
     let counts = load.end();
     lab.nobody_failed(&counts);

@@ -55,6 +55,31 @@ host_network() {
   ip link set xf-host up
 }
 
+# cut_link HERE THERE: nothing passes between two namespaces in either direction, as if the cable were gone;
+# nobody is told, so whoever sends waits.
+cut_link() {
+  local there=${ADDRESS[$2]} pods=${POD_RANGE[${2#xf-}]:-}
+  in_namespace "$1" nft -f - <<NFT
+table inet cut-$2
+delete table inet cut-$2
+table inet cut-$2 {
+  chain in { type filter hook prerouting priority -300; ip saddr { $there${pods:+, $pods} } drop; }
+  chain out { type filter hook postrouting priority -300; ip daddr { $there${pods:+, $pods} } drop; }
+}
+NFT
+}
+
+mend_link() { in_namespace "$1" nft delete table inet "cut-$2"; }
+
+mend_all_links() {
+  local namespace table
+  for namespace in "${!ADDRESS[@]}"; do
+    for table in $(in_namespace "$namespace" nft list tables inet | awk '$3 ~ /^cut-/ {print $3}'); do
+      mend_link "$namespace" "${table#cut-}"
+    done
+  done
+}
+
 network_down() {
   local namespace
   for namespace in "${NAMESPACES[@]}"; do

@@ -9,4 +9,11 @@ record=$1
 shift
 printf '%s %s\n' "$$" "$(start_time "$$")" >"$record.partial"
 mv "$record.partial" "$record"
+
+# A part outlives whoever started it. A lock file of theirs that it kept open would stay locked for as long as it runs.
+for descriptor in /proc/self/fd/*; do
+  descriptor=${descriptor##*/}
+  # 255 is this script, which the program does not inherit.
+  ((descriptor <= 2 || descriptor == 255)) || eval "exec $descriptor>&-"
+done
 exec "$@"

@@ -4,6 +4,7 @@
 lab_reset() {
   [[ -e $LAB_DIR/env ]] || die "the lab is not up; run: make lab-up"
   rm -f "$LAB_DIR/complete"
+  mend_all_links
   edge_reset
   clear_target
   # What a test left behind in Prometheus would be evidence in the next one.
