@@ -6,7 +6,7 @@ DENY := $(CACHE)/cargo-deny-0.20.2/bin/cargo-deny
 
 include tests/lab/lab.mk
 
-.PHONY: help demo test lint unit lab-test
+.PHONY: help demo test lint unit lab-test chaos
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,8 +30,11 @@ lint: ## Format, clippy, documentation, shell scripts, licences
 unit: ## Unit, property, golden and documentation tests, and the demo
 	cargo test --workspace --features lab -- --skip lab::
 
+chaos: ## Kill it everywhere, break everything around it, roll back 100 times (needs root)
+	@CROSSFADE_CHAOS=whole $(MAKE) lab-test LAB_TESTS="lab::kills lab::faults lab::latency"
+
 # Whatever happens in between, the lab does not stay behind, unless somebody works with it: make test KEEP_LAB=1.
 lab-test: lab-install ## The scenarios between two real clusters
 	@set -e; trap '[ -n "$(KEEP_LAB)" ] || tests/lab/lab down' EXIT; \
 	tests/lab/lab up; \
-	cargo test --features lab --test it lab:: -- --test-threads 1 --nocapture
+	cargo test --features lab --test it -- $(or $(LAB_TESTS),lab::) --test-threads 1 --nocapture

@@ -16,7 +16,7 @@ use self::stage::Stage;
 pub use self::stage::StageError;
 use crate::act::store::StoreError;
 use crate::balancer::Side;
-use crate::drive::{Driver, StartError};
+use crate::drive::{Attempt, Driver, StartError};
 use crate::embedded::Fault;
 use crate::embedded::traffic;
 use crate::migration::state::Cause;
@@ -145,7 +145,7 @@ pub async fn play(mut audience: impl FnMut(Scene<'_>)) -> Result<Observations, D
 
 async fn failing_act(stage: &Stage, audience: &mut impl FnMut(Scene<'_>)) -> Result<FaultAct, DemoError> {
     let before = stage.traffic.report();
-    let mut driver = stage.driver().await?;
+    let mut driver = stage.driver(Attempt::Same).await?;
     let started = driver.now();
     let mut failing = None;
     let first_failure = stage.first_failure(before.failed(), driver.clock());
@@ -193,7 +193,7 @@ async fn failing_act(stage: &Stage, audience: &mut impl FnMut(Scene<'_>)) -> Res
 async fn repaired_act(stage: &Stage, audience: &mut impl FnMut(Scene<'_>)) -> Result<RepairedAct, DemoError> {
     stage.green.set_fault(Fault::None);
     let before = stage.traffic.report();
-    let mut driver = stage.driver().await?;
+    let mut driver = stage.driver(Attempt::Another).await?;
     let started = driver.now();
     let mut asked = false;
     loop {

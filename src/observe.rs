@@ -24,7 +24,7 @@ use crate::migration::snapshot::{
 };
 use crate::migration::{Command, Outcome, Phase, State};
 use crate::plane::PlaneError;
-use crate::policy::{Assignment, MetricSource, MetricSpec, Name, Step};
+use crate::policy::{Assignment, MetricSource, MetricSpec, Name, Step, Weight};
 
 /// Longest look at one part, within which the policy's interval is taken. Everything waits for the slowest part, protection and
 /// people too, so one that needs longer is as good as away; less than two seconds a busy API server may well need.
@@ -205,7 +205,9 @@ impl Clusters {
 }
 
 async fn look_at_clusters(scene: Scene<'_>, state: &State) -> Clusters {
-    let patience = patience(&state.assignment);
+    // While nobody is sent to the target there is nothing to protect, and a look that is cut short has to begin anew.
+    let unhurried = state.highest_weight() == Weight::ZERO;
+    let patience = if unhurried { *PATIENCE.end() } else { patience(&state.assignment) };
     let selection = &state.assignment.migration.workloads;
     let plan = async {
         let (source, target) = tokio::try_join!(scene.source.get(), scene.target.get())?;

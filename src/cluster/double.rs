@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -40,6 +41,14 @@ impl Log {
 
 /// A client whose every request is answered by `answer` with a status and a body.
 pub fn client(answer: impl Fn(&Seen) -> (u16, Value) + Send + Sync + 'static) -> (kube::Client, Log) {
+    slow_client(Duration::ZERO, answer)
+}
+
+/// A client whose every request is answered after a while.
+pub fn slow_client(
+    after: Duration,
+    answer: impl Fn(&Seen) -> (u16, Value) + Send + Sync + 'static,
+) -> (kube::Client, Log) {
     let log = Log::default();
     let (answer, seen) = (Arc::new(answer), log.clone());
     let service = tower::service_fn(move |request: Request<Body>| {
@@ -49,6 +58,7 @@ pub fn client(answer: impl Fn(&Seen) -> (u16, Value) + Send + Sync + 'static) ->
             let sent = request.into_body().collect().await.unwrap().to_bytes();
             let asked = Seen { line, body: serde_json::from_slice(&sent).unwrap_or_default() };
             seen.0.lock().unwrap().push(asked.clone());
+            tokio::time::sleep(after).await;
             let (status, body) = answer(&asked);
             let body = match body {
                 Value::String(text) => text,

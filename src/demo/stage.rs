@@ -136,8 +136,8 @@ impl Stage {
     }
 
     /// The engine, at the beginning of an attempt or where the last one was left.
-    pub(crate) async fn driver(&self) -> Result<Driver, StartError> {
-        Seat::in_directory(self.assignment(), &self.directory(), Attempt::Same).await?.drive(self.world())
+    pub(crate) async fn driver(&self, attempt: Attempt) -> Result<Driver, StartError> {
+        Seat::in_directory(self.assignment(), &self.directory(), attempt).await?.drive(self.world())
     }
 
     /// The clusters and the balancer, as the engine reaches them.

@@ -177,8 +177,8 @@ fn j_a_link_that_is_cut_is_nobodys_fault() {
 
     let mut trouble = Trouble { lab: &lab, load: &load, failed: 0 };
     let (cut, mend) = (|| order(&["cut", "edge", "green"]), || order(&["mend", "edge", "green"]));
-    let reasons = trouble.lasts(&run, "the edge cut off from green", lasting(15, 120), cut, mend);
-    assert!(reasons.contains("Share"), "{reasons:?}");
+    let reasons = trouble.lasts(&run, "the edge cut off from green", lasting(8, 120), cut, mend);
+    assert!(reasons.contains("MetricNoData"), "{reasons:?}");
     run.until_waiting("Commit", 100);
     let counts = load.end();
     // The edge finds out by its checks, every half second and two in a row; what was on its way to green until then is its loss.
