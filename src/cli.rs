@@ -80,9 +80,15 @@ enum Verb {
     Resume(command::Simple),
     /// Let an approval step pass
     Approve(command::Simple),
-    /// Go back to the origin
+    /// Go back to the origin, at once
     #[command(after_help = ABORT_EXAMPLES)]
     Abort(command::Abort),
+    /// Go back to the origin as the policy's rollback.mode says
+    #[command(after_help = ROLLBACK_EXAMPLES)]
+    Rollback(command::Abort),
+    /// Rehearse the rollback and bring the weight back
+    #[command(after_help = DRILL_EXAMPLES)]
+    Drill(command::Simple),
     /// Let the source go: the point of no return
     Commit(command::Simple),
     /// Check Migrations and ShiftPolicies without contacting anybody
@@ -114,7 +120,23 @@ const ABORT_EXAMPLES: &str = "Examples:
   crossfade abort shop.checkout --why \"payments are slow\"
 
 Accepted at any time before commit. Whoever drives the migration brings every
-plane back to its origin and reads it back.";
+plane back to its origin at once, whatever the policy's rollback.mode, and
+reads it back. Said during a gradual rollback it goes the rest at once.";
+
+const ROLLBACK_EXAMPLES: &str = "Examples:
+  crossfade rollback
+  crossfade rollback shop.checkout --why \"the campaign starts\"
+
+As abort, but gently where the policy says so: rollback.mode stepped goes by
+the policy's earlier weights, capacityGated as fast as the source has pods.";
+
+const DRILL_EXAMPLES: &str = "Examples:
+  crossfade drill
+  crossfade drill shop.checkout
+
+Accepted where every plane was read back at a weight above 0 and up to 50%.
+Every plane goes to its origin as in a rollback, that is timed, and the weight
+is brought back and proven anew. status shows how long it took.";
 
 const COMPLETIONS_EXAMPLES: &str = "Examples:
   crossfade completions bash > /etc/bash_completion.d/crossfade
@@ -170,6 +192,8 @@ async fn perform(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Resume(to) => command::send(&global, to, Request::Resume).await,
         Verb::Approve(to) => command::send(&global, to, Request::Approve).await,
         Verb::Abort(abort) => command::send(&global, abort.to, Request::Abort { why: abort.why }).await,
+        Verb::Rollback(back) => command::send(&global, back.to, Request::Rollback { why: back.why }).await,
+        Verb::Drill(to) => command::send(&global, to, Request::Drill).await,
         Verb::Commit(to) => command::send(&global, to, Request::Commit).await,
         Verb::Policy(policy) => policy::policy(&global, policy),
         Verb::Completions(completions) => completions::completions(completions),

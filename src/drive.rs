@@ -153,10 +153,14 @@ impl Seat {
                 return Err(StartError::NoPlane(plane.name.clone()));
             }
         }
-        let prometheus = state.assignment.policy.analysis.prometheus.as_ref().map(Prometheus::new).transpose()?;
-        let observer = Observer::new(prometheus);
+        let observer = Observer::new(prometheus(&state.assignment)?);
         Ok(Driver { world, observer, store, clock, state, outcomes: Vec::new() })
     }
+}
+
+/// The Prometheus of a policy, where it has one. Contacts nobody.
+fn prometheus(assignment: &Assignment) -> Result<Option<Prometheus>, PrometheusError> {
+    assignment.policy.analysis.prometheus.as_ref().map(Prometheus::new).transpose()
 }
 
 /// Drives one migration.
@@ -201,6 +205,13 @@ impl Driver {
             recorded => recorded.map(|()| None)?,
         };
         let changed = self.state != decision.state;
+        if decision.state.assignment.policy.analysis.prometheus != self.state.assignment.policy.analysis.prometheus {
+            let prometheus = prometheus(&decision.state.assignment).inspect_err(|error| {
+                // Nobody is asked then, which holds.
+                tracing::warn!(error = chain(error), "the adopted policy's Prometheus cannot be used");
+            });
+            self.observer = Observer::new(prometheus.ok().flatten());
+        }
         self.state = decision.state;
         self.outcomes = self.act(&decision.actions, &desired).await;
         unrecorded = unrecorded.or(self.store.publish(&report).await.err());

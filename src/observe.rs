@@ -1,7 +1,8 @@
 //! Looking at the world: one snapshot a pass, every part asked at the same time.
 //!
 //! A part that does not answer in time becomes `Unknown` with its reason. On the way back only the planes are looked at:
-//! nothing else matters then, and a cluster or a Prometheus that hangs must not hold it up.
+//! nothing else matters then, and a cluster or a Prometheus that hangs must not hold it up. A rollback that goes gradually does
+//! look at the pods, each time for no longer than [`PATIENCE`], until its deadline.
 
 pub mod clock;
 mod counters;
@@ -22,9 +23,10 @@ use crate::cluster::{self, Cluster, ClusterError, Desired, Link, MirrorPlan, Obj
 use crate::migration::snapshot::{
     MetricSample, MirrorView, MirroredObject, Observed, PlaneView, SidePair, SideSample, Snapshot, chain,
 };
-use crate::migration::{Command, Outcome, Phase, State};
+use crate::migration::state::Way;
+use crate::migration::{Command, Outcome, Phase, Request, State};
 use crate::plane::PlaneError;
-use crate::policy::{Assignment, MetricSource, MetricSpec, Name, Step, Weight};
+use crate::policy::{Assignment, MetricSource, MetricSpec, Name, Weight};
 
 /// Longest look at one part, within which the policy's interval is taken. Everything waits for the slowest part, protection and
 /// people too, so one that needs longer is as good as away; less than two seconds a busy API server may well need.
@@ -71,7 +73,7 @@ impl Observer {
         outcomes: Vec<Outcome>,
     ) -> Look {
         let assignment = &state.assignment;
-        let ((planes, mut plane_problems), clusters, asked) = if matches!(state.phase, Phase::RollingBack { .. }) {
+        let ((planes, mut plane_problems), clusters, asked) = if goes_at_once(&state.phase) {
             (look_at_planes(scene.planes).await, Clusters::unseen("not looked at on the way back"), BTreeMap::new())
         } else {
             tokio::join!(look_at_planes(scene.planes), look_at_clusters(scene, state), self.ask_prometheus(assignment))
@@ -79,7 +81,12 @@ impl Observer {
         let Clusters { mirror, desired, source, target } = clusters;
         self.history.add(now, &planes, assignment.policy.analysis.window);
         let (metrics, share) = self.metrics(assignment, asked);
-        plane_problems.extend(unrepresentable(scene.planes, &planes, assignment));
+        let adopted = commands.iter().filter_map(|command| match &command.request {
+            Request::AdoptPolicy { policy, .. } => Some(&**policy),
+            _ => None,
+        });
+        let weights: BTreeSet<_> = adopted.chain([&assignment.policy]).flat_map(|policy| policy.weights()).collect();
+        plane_problems.extend(unrepresentable(scene.planes, &planes, &weights));
         let snapshot =
             Snapshot { now, commands, outcomes, mirror, source, target, planes, plane_problems, metrics, share };
         Look { snapshot, desired }
@@ -125,6 +132,11 @@ impl Observer {
         };
         (metrics, share)
     }
+}
+
+/// Whether nothing but the planes matters: a rollback that waits for no cluster's pods.
+fn goes_at_once(phase: &Phase) -> bool {
+    matches!(phase, Phase::RollingBack { way: Way::Instant, .. })
 }
 
 /// Every template that has to be asked.
@@ -268,17 +280,12 @@ fn mirror_view(plan: &MirrorPlan, refused: Vec<String>, states: &BTreeMap<Object
     MirrorView { objects: objects.collect(), problems: blockers.chain(refused).collect() }
 }
 
-/// Every weight of the policy that a plane cannot represent.
+/// Every one of these weights that a plane cannot represent.
 fn unrepresentable(
     planes: &Planes,
     views: &BTreeMap<Name, Observed<PlaneView>>,
-    assignment: &Assignment,
+    weights: &BTreeSet<Weight>,
 ) -> Vec<String> {
-    let weights = assignment.policy.steps.iter().filter_map(|step| match step {
-        Step::SetWeight(weight) => Some(*weight),
-        Step::Pause(_) | Step::Approval => None,
-    });
-    let weights: Vec<_> = weights.collect();
     let mut found = Vec::new();
     for (name, plane) in planes {
         let Some(view) = views.get(name).and_then(Observed::known) else { continue };

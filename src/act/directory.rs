@@ -3,7 +3,6 @@
 //! One process at a time drives a migration; the lock goes with it, however it ends. Everybody may read the report and drop
 //! commands into the box, where they wait until somebody drives.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::journal::{Answered, Journal, Record};
+use super::journal::{self, Answered, Journal, Record};
 use super::store::{Store, StoreError};
 use crate::fence::Fence;
 use crate::migration::state::FORMAT;
@@ -76,6 +75,11 @@ impl Directory {
         File::open(self.lock()).is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
+    /// Where a migration was left, read without taking it over.
+    pub fn state(&self) -> Result<Option<State>, StoreError> {
+        Ok(last_state(journal::read(&self.journal())?))
+    }
+
     /// The newest report, where there is one.
     pub fn report(&self) -> Option<Report> {
         read_json(&self.report_file())
@@ -103,7 +107,6 @@ pub struct HeldDirectory {
     directory: Directory,
     journal: Journal,
     epoch: u64,
-    answered: BTreeMap<String, Reply>,
     // Held for its lock alone.
     _lock: File,
 }
@@ -127,9 +130,7 @@ impl HeldDirectory {
             epoch = before + 1;
         }
         journal.append(&Record::Opened { at: now, format: FORMAT, epoch, pid: std::process::id() })?;
-        let answered = records.iter().flat_map(Record::answered).map(|answered| answered.reply.clone());
-        let answered = answered.map(|reply| (reply.id.clone(), reply)).collect();
-        let held = Self { directory: directory.clone(), journal, epoch, answered, _lock: lock };
+        let held = Self { directory: directory.clone(), journal, epoch, _lock: lock };
         Ok((held, last_state(records)))
     }
 
@@ -161,10 +162,7 @@ impl Store for HeldDirectory {
     async fn decide(&mut self, at: Timestamp, state: &State, answered: Vec<Answered>) -> Result<(), StoreError> {
         let replies: Vec<Reply> = answered.iter().map(|answered| answered.reply.clone()).collect();
         self.append(&Record::State { at, state: Box::new(state.clone()), answered })?;
-        for reply in replies {
-            self.deliver(&reply);
-            self.answered.insert(reply.id.clone(), reply);
-        }
+        replies.iter().for_each(|reply| self.deliver(reply));
         Ok(())
     }
 
@@ -180,15 +178,10 @@ impl Store for HeldDirectory {
         write_json(&self.directory.report_file(), report)
     }
 
+    /// One that was answered and lies there still, because a crash came between or the answer could not be handed over, is known to
+    /// the state (`State::answers`).
     fn commands(&self) -> Vec<Command> {
         let mut commands: Vec<Command> = self.letters().filter_map(|path| read_letter(&path)).collect();
-        commands.retain(|command| match self.answered.get(&command.id) {
-            Some(reply) => {
-                self.deliver(reply);
-                false
-            }
-            None => true,
-        });
         commands.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
         commands
     }

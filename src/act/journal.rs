@@ -72,18 +72,10 @@ impl Record {
         let Outcome { action, error } = outcome.clone();
         Self::Outcome { at, action, error }
     }
-
-    /// The commands answered with it.
-    pub fn answered(&self) -> &[Answered] {
-        match self {
-            Self::State { answered, .. } => answered,
-            Self::Opened { .. } | Self::Intent { .. } | Self::Outcome { .. } => &[],
-        }
-    }
 }
 
 /// A command and its answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answered {
     /// Who asked.
     pub by: String,

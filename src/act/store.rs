@@ -65,7 +65,7 @@ pub trait Store: Send + Sync {
     /// Publishes the newest report.
     async fn publish(&mut self, report: &Report) -> Result<(), StoreError>;
 
-    /// What people asked, oldest first. What was answered before is not decided again: whoever asked gets the recorded answer.
+    /// What people asked, oldest first. What was answered before may come again; the state knows its answer.
     fn commands(&self) -> Vec<Command>;
 
     /// Whether somebody is waiting for an answer. Cheap.

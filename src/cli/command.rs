@@ -1,4 +1,4 @@
-//! `crossfade pause`, `resume`, `approve`, `abort` and `commit`: asking something of a migration that runs.
+//! `crossfade pause`, `resume`, `approve`, `drill`, `abort`, `rollback` and `commit`: asking something of a migration that runs.
 
 use std::time::{Duration, SystemTime};
 
@@ -95,7 +95,7 @@ async fn wait(directory: &Directory, command: &Command) -> Option<Reply> {
 
 /// A name no other command has: this process at this nanosecond.
 #[expect(clippy::disallowed_methods, reason = "makes a name; nothing is decided by it")]
-fn unique() -> String {
+pub(super) fn unique() -> String {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     format!("{}-{}", since.as_nanos(), std::process::id())
 }

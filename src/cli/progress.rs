@@ -2,6 +2,7 @@
 
 use super::output::{self, Format};
 use crate::gate::Verdict;
+use crate::migration::state::Approved;
 use crate::migration::{Report, WaitingOn};
 use crate::policy::{Step, Weight};
 
@@ -120,6 +121,7 @@ fn describe(step: Step) -> String {
         Step::Pause(Some(duration)) => format!("pause {duration:#}"),
         Step::Pause(None) => "pause".to_owned(),
         Step::Approval => "approval".to_owned(),
+        Step::Drill => "drill".to_owned(),
     }
 }
 
@@ -139,6 +141,12 @@ pub(super) fn lines(report: &Report) -> Vec<String> {
     if let Some(finding) = &report.share {
         let verdict = if finding.verdict == Verdict::Pass { "Pass" } else { "Hold" };
         lines.push(format!("{:<12} {verdict:<7} {}", "share", finding.account));
+    }
+    for Approved { weight, mark } in &report.approvals {
+        lines.push(format!("{:<12} at {weight} by {}, {:.0}", "approved", mark.by, mark.at));
+    }
+    for drill in &report.drills {
+        lines.push(format!("{:<12} from {} to the origin in {:#}, {:.0}", "drill", drill.weight, drill.took, drill.at));
     }
     lines.extend(report.message.iter().map(|message| format!("{:<12} {message}", "waiting on")));
     lines
@@ -163,7 +171,7 @@ mod tests {
         let step = step.map(|(number, points)| json!({"number": number, "of": 2, "step": {"setWeight": points}}));
         let report = json!({
             "migration": "checkout", "at": "2026-01-01T00:00:00Z", "phase": "Shifting", "step": step, "planes": [],
-            "measuredShare": null, "metrics": [], "share": share, "waiting": null, "message": null, "needsHuman": false,
+            "measuredShare": null, "metrics": [], "share": share, "waiting": null, "policy": {"name": "careful", "hash": "0"}, "message": null, "needsHuman": false,
         });
         serde_json::from_value(report).unwrap()
     }

@@ -1,5 +1,7 @@
 //! `crossfade run`: one migration from files, in the foreground.
 
+mod adoption;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -7,8 +9,9 @@ use clap::Args;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::adoption::Adoption;
 use super::progress::Progress;
-use super::{Exit, Global, input, output};
+use super::{Exit, Global, input, output, status};
 use crate::act::directory::Directory;
 use crate::act::store::StoreError;
 use crate::cluster::Link;
@@ -20,15 +23,18 @@ use crate::policy::{Assignment, ClusterRef, Definitions, OnCommit};
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// Files with a Migration and its ShiftPolicy; - for standard input
-    #[arg(short, long = "file", required = true, value_name = "FILE")]
+    /// Files with a Migration and its ShiftPolicy; - for standard input. One that has begun goes on without
+    #[arg(short, long = "file", required_unless_present = "migration", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The migration, where the files have several
+    /// The migration, where the files have several, or where there are none any more
     #[arg(long, value_name = "NAME")]
     migration: Option<String>,
     /// Begin again where the last attempt went back
     #[arg(long)]
     again: bool,
+    /// Go on under the files' policy of this name instead of the one it was started with
+    #[arg(long, requires = "files", value_name = "NAME")]
+    adopt_policy: Option<String>,
     /// kubeconfig [default: $KUBECONFIG, then ~/.kube/config]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -39,14 +45,23 @@ pub(super) async fn run(global: &Global, run: Run) -> anyhow::Result<Exit> {
         Ok(definitions) => definitions,
         Err(exit) => return Ok(exit),
     };
-    let assignment = match assignment(&definitions, run.migration.as_deref()) {
+    let root = global.state_root();
+    let named = run.migration.as_deref();
+    let chosen = if run.files.is_empty() {
+        begun(&root, named)
+    } else {
+        assignment(&definitions, named).map_err(anyhow::Error::msg)
+    };
+    let adopts = run.adopt_policy.as_deref();
+    let assignment = match chosen.and_then(|assignment| adoption::named(adopts, assignment)) {
         Ok(assignment) => assignment,
-        Err(message) => {
-            output::refuse(global.output, &message);
+        Err(error) => {
+            output::refuse(global.output, &format!("{error:#}"));
             return Ok(Exit::BadInput);
         }
     };
-    let directory = Directory::of(&global.state_root(), &assignment.migration);
+    let written = assignment.clone();
+    let directory = Directory::of(&root, &assignment.migration);
     let attempt = if run.again { Attempt::Another } else { Attempt::Same };
     let seat = match Seat::in_directory(assignment, &directory, attempt).await {
         Ok(seat) => seat,
@@ -61,8 +76,13 @@ pub(super) async fn run(global: &Global, run: Run) -> anyhow::Result<Exit> {
         TakenUp::Fresh => {}
         TakenUp::Resumed { files_differ } => {
             progress.say("going on where it was left")?;
-            if files_differ {
-                progress.say("the files have changed since it was started; it goes on as it was started")?;
+            let followed = seat.assignment();
+            if files_differ && followed.migration != written.migration {
+                progress
+                    .say("the Migration in the files has changed since it was started; it goes on as it was started")?;
+            }
+            if files_differ && adopts.is_none() && followed.policy != written.policy {
+                progress.say(&adoption::offer(followed, &written))?;
             }
         }
         TakenUp::Completed => {
@@ -81,14 +101,31 @@ pub(super) async fn run(global: &Global, run: Run) -> anyhow::Result<Exit> {
             return Ok(Exit::BadInput);
         }
     };
+    let adoption = match adopts.map(|_| adoption::ask(&directory, seat.assignment(), &written.policy)).transpose()? {
+        Some(Err(message)) => {
+            output::refuse(global.output, &message);
+            return Ok(Exit::BadInput);
+        }
+        asked => asked.and_then(Result::ok),
+    };
     match seat.drive(world) {
-        Ok(driver) => drive(driver, progress).await,
+        Ok(driver) => drive(driver, progress, adoption).await,
         Err(error @ StartError::NoPlane(_)) => {
             output::refuse(global.output, &format!("{error}: `embedded` is for the demo, name a HAProxy"));
             Ok(Exit::BadInput)
         }
         Err(error) => Err(error).context("the migration cannot be taken up"),
     }
+}
+
+/// What a migration that has begun was started with: it needs its files no more.
+fn begun(root: &Path, name: Option<&str>) -> anyhow::Result<Assignment> {
+    let directory = status::find(root, name).map_err(anyhow::Error::msg)?;
+    let state = directory.state()?;
+    let state = state.filter(|state| !state.phase.is_terminal());
+    let state = state
+        .with_context(|| format!("{} has not begun, so its files are needed: give them with -f", directory.name()))?;
+    Ok(Assignment::clone(&state.assignment))
 }
 
 fn assignment(definitions: &Definitions, name: Option<&str>) -> Result<Assignment, String> {
@@ -129,7 +166,7 @@ async fn link(cluster: &ClusterRef, kubeconfig: Option<&Path>) -> anyhow::Result
 }
 
 /// Drives a migration to its end, or to where it cannot even begin without a person.
-async fn drive(mut driver: Driver, mut progress: Progress) -> anyhow::Result<Exit> {
+async fn drive(mut driver: Driver, mut progress: Progress, mut adoption: Option<Adoption>) -> anyhow::Result<Exit> {
     let mut terminate = signal(SignalKind::terminate())?;
     let interrupt = async {
         tokio::select! {
@@ -145,6 +182,14 @@ async fn drive(mut driver: Driver, mut progress: Progress) -> anyhow::Result<Exi
             Ok(pass) => {
                 progress.show(&pass.report)?;
                 needs_human = pass.report.needs_human;
+                if let Some(reply) = adoption.as_ref().and_then(Adoption::reply) {
+                    adoption = None;
+                    progress.say(&reply.message)?;
+                    if !reply.accepted {
+                        progress.say("not adopted: nothing was changed, and nobody drives it now")?;
+                        return Ok(Exit::NeedsHuman);
+                    }
+                }
                 if let Some(exit) = end(&driver, &pass.report) {
                     progress.say(&closing(driver.state(), pass.report.message.as_deref().unwrap_or_default()))?;
                     return Ok(exit);

@@ -1,4 +1,4 @@
-//! Whether the target has the pods for a weight. PURE.
+//! Whether a cluster has the pods for its share: the target for a weight, the source for what would come back. PURE.
 //!
 //! **Trip.** A workload that carries traffic and has no ready pod left. Fewer ready pods than the weight needs hold, because
 //! pods also go away for a rolling restart.
@@ -34,10 +34,26 @@ pub fn unready(demand: &Demand, target: &BTreeMap<ObjectRef, Replicas>) -> Optio
 
 /// The first workload with fewer ready pods than `weight` of its demand: `ready ≥ ceil(share × demand)`.
 pub fn shortage(weight: Weight, demand: &Demand, target: &BTreeMap<ObjectRef, Replicas>) -> Option<WaitingOn> {
+    let (workload, ready, needed) = short(weight, demand, target)?;
+    Some(WaitingOn::Capacity { workload: workload.clone(), weight, ready, needed })
+}
+
+/// The first workload of which the source has fewer ready pods than its share needs when the target has `weight`.
+pub fn source_shortage(weight: Weight, demand: &Demand, source: &BTreeMap<ObjectRef, Replicas>) -> Option<WaitingOn> {
+    let (workload, ready, needed) = short(weight.complement(), demand, source)?;
+    Some(WaitingOn::SourceCapacity { workload: workload.clone(), weight, ready, needed })
+}
+
+/// The first workload with fewer ready pods than a share needs, and both numbers.
+fn short<'d>(
+    share: Weight,
+    demand: &'d Demand,
+    cluster: &BTreeMap<ObjectRef, Replicas>,
+) -> Option<(&'d ObjectRef, u32, u32)> {
     demand.iter().find_map(|(workload, demand)| {
-        let needed = weight.ceil_of(*demand);
-        let ready = target.get(workload).map_or(0, |pods| pods.ready);
-        (ready < needed).then(|| WaitingOn::Capacity { workload: workload.clone(), weight, ready, needed })
+        let needed = share.ceil_of(*demand);
+        let ready = cluster.get(workload).map_or(0, |pods| pods.ready);
+        (ready < needed).then_some((workload, ready, needed))
     })
 }
 
@@ -83,6 +99,8 @@ mod tests {
         let (demand, target) = world(4, 2, 4, true);
         assert_eq!(shortage(Weight::percent_saturating(50), &demand, &target), None);
         assert!(shortage(Weight::percent_saturating(51), &demand, &target).is_some());
+        assert_eq!(source_shortage(Weight::percent_saturating(50), &demand, &target), None);
+        assert!(source_shortage(Weight::percent_saturating(49), &demand, &target).is_some());
         assert_eq!(lost(&demand, &target), None);
         assert!(lost(&demand, &BTreeMap::new()).is_some());
     }

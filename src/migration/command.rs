@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::policy::ShiftPolicy;
+
 /// A request, who made it and when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Command {
     /// Unique; the answer carries it.
     pub id: String,
@@ -17,7 +19,7 @@ pub struct Command {
 }
 
 /// What can be asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Request {
     /// Stop advancing; what protects keeps running.
@@ -26,10 +28,24 @@ pub enum Request {
     Resume,
     /// Let an approval step pass.
     Approve,
-    /// Go back to the origin.
+    /// Go back to the origin, at once whatever the policy's mode.
     Abort {
         /// Why, in the person's words.
         why: String,
+    },
+    /// Go back to the origin, as the policy's `rollback.mode` says.
+    Rollback {
+        /// Why, in the person's words.
+        why: String,
+    },
+    /// Rehearse the rollback now, and bring the weight back.
+    Drill,
+    /// Go on under another policy than it was started with.
+    AdoptPolicy {
+        /// The policy.
+        policy: Box<ShiftPolicy>,
+        /// What identifies the one it takes the place of; nothing happens where another is followed by now.
+        replaces: String,
     },
     /// Let the source go. The point of no return.
     Commit,

@@ -11,9 +11,11 @@
 //! Every rule works on what was observed. A plane is written only where what it shows can be explained by what
 //! Crossfade left there (`Entry::explains`); anything else is drift and holds.
 
+mod adopt;
 mod command;
 mod commit;
 mod deadline;
+mod drill;
 mod protect;
 mod retry;
 mod rollback;
@@ -23,10 +25,11 @@ mod start;
 use jiff::{SignedDuration, Timestamp};
 
 use self::protect::Protection;
+use self::rollback::Back;
 use super::action::Action;
 use super::command::Reply;
 use super::snapshot::{MirrorView, MirroredObject, Observed, Snapshot};
-use super::state::{Cause, Phase, State};
+use super::state::{Cause, Phase, Standing, State};
 use super::waiting::WaitingOn;
 use crate::gate::{Finding, capacity, share, slo};
 use crate::policy::Name;
@@ -78,7 +81,8 @@ pub fn decide(state: &State, snapshot: &Snapshot) -> Decision {
 
 /// The first pass on the way back.
 fn go_back(state: &State, cause: Cause, snapshot: &Snapshot, gates: &Gates) -> Step {
-    advance(&rollback::begin(state.clone(), cause, snapshot.now), snapshot, gates)
+    let way = rollback::way_for(state, &cause);
+    advance(&rollback::begin(state.clone(), cause, way, snapshot.now), snapshot, gates)
 }
 
 /// The phase's own next step.
@@ -89,7 +93,9 @@ fn advance(state: &State, snapshot: &Snapshot, gates: &Gates) -> Step {
         Phase::Shifting(shifting) => shift::shift(state, snapshot, shifting, gates),
         Phase::Soaking { origin, since } => shift::soak(state, snapshot, origin, *since),
         Phase::Committing { since, stage, .. } => commit::commit(state, snapshot, *since, *stage),
-        Phase::RollingBack { origin, cause, since } => rollback::roll_back(state, snapshot, origin, cause, *since),
+        Phase::RollingBack { origin, cause, since, way } => {
+            rollback::roll_back(state, snapshot, &Back { origin, cause, since: *since, way })
+        }
         Phase::Completed { .. } | Phase::RolledBack { .. } => Step::stay(state),
     }
 }
@@ -100,8 +106,10 @@ fn ask(state: &State, snapshot: &Snapshot) -> Gates {
         .metrics
         .iter()
         .filter_map(|spec| Some((spec.name.clone(), slo::judge(spec, snapshot.metrics.get(&spec.name)?))));
-    let settled = matches!(&state.phase, Phase::Shifting(shifting) if shifting.settled.is_some())
-        || matches!(state.phase, Phase::Soaking { .. });
+    let settled = match &state.phase {
+        Phase::Shifting(shifting) => matches!(shifting.standing, Standing::Settled(_)),
+        phase => matches!(phase, Phase::Soaking { .. }),
+    };
     let weight = state.highest_weight();
     Gates { metrics: metrics.collect(), share: settled.then(|| share::judge(&analysis.share, weight, &snapshot.share)) }
 }

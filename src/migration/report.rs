@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decide::Decision;
 use super::snapshot::{Observed, Snapshot};
-use super::state::{Cause, Phase};
+use super::state::{Approved, Cause, Drilled, Phase, Shifting, Standing, Way};
 use super::waiting::WaitingOn;
 use crate::gate::{Finding, share};
 use crate::policy::{Name, Step, Weight};
@@ -38,8 +38,25 @@ pub struct Report {
     /// Why it went back, where it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+    /// Who approved so far, and at which weight.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approved>,
+    /// The drills so far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drills: Vec<Drilled>,
+    /// The policy that is followed.
+    pub policy: PolicyReport,
     /// Whether a person is needed.
     pub needs_human: bool,
+}
+
+/// Which policy is followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyReport {
+    /// Its name.
+    pub name: Name,
+    /// What identifies this version of it.
+    pub hash: String,
 }
 
 /// Where in the policy a migration is.
@@ -118,6 +135,12 @@ impl Report {
             message: decision.waiting.as_ref().map(ToString::to_string),
             waiting: decision.waiting.clone(),
             cause,
+            approvals: state.approvals.clone(),
+            drills: state.drills.clone(),
+            policy: PolicyReport {
+                name: state.assignment.policy.name.clone(),
+                hash: state.assignment.policy.fingerprint(),
+            },
             needs_human: decision.needs_human,
         }
     }
@@ -130,10 +153,13 @@ impl Report {
     }
 }
 
-/// On the way back the desired weight is the origin's.
+/// On the way to the origin the desired weight is the origin's.
 fn desired(phase: &Phase, plane: &Name, ledger: Option<Weight>) -> Option<Weight> {
     match phase {
-        Phase::RollingBack { origin, .. } => origin.planes.get(plane).map(|origin| origin.weight),
+        Phase::RollingBack { origin, way: Way::Instant, .. }
+        | Phase::Shifting(Shifting { origin, standing: Standing::Drilling(_), .. }) => {
+            origin.planes.get(plane).map(|origin| origin.weight)
+        }
         Phase::RolledBack { .. } => None,
         _ => ledger,
     }

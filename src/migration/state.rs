@@ -6,17 +6,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::action::Action;
 use super::command::Reply;
 use super::snapshot::PlaneView;
 use crate::cluster::ObjectRef;
-use crate::policy::{Assignment, Name, Weight};
+use crate::policy::{Assignment, Name, ShiftPolicy, Weight};
 
 /// The form of the state on disk; another one is refused.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Everything that must survive a crash.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,33 @@ pub struct State {
     /// Actions that failed when they were last tried.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retries: Vec<Retry>,
+    /// Who approved, and at which weight.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approved>,
+    /// The drills that reached the origin.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drills: Vec<Drilled>,
+}
+
+/// An approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approved {
+    /// The weight at which the migration waited for it.
+    pub weight: Weight,
+    /// Who, and when.
+    #[serde(flatten)]
+    pub mark: Mark,
+}
+
+/// A drill that reached the origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drilled {
+    /// When it began.
+    pub at: Timestamp,
+    /// The weight it began from.
+    pub weight: Weight,
+    /// Until every plane was read back at its origin.
+    pub took: SignedDuration,
 }
 
 /// An action that failed, to be tried again after a while.
@@ -86,6 +113,14 @@ impl Entry {
     pub fn desired(self) -> Weight {
         match self {
             Self::Settled(weight) | Self::Moving { to: weight, .. } => weight,
+        }
+    }
+
+    /// The highest weight that may be of Crossfade's making.
+    pub fn highest(self) -> Weight {
+        match self {
+            Self::Settled(weight) => weight,
+            Self::Moving { from, to } => from.max(to),
         }
     }
 
@@ -170,6 +205,8 @@ pub enum Phase {
         cause: Cause,
         /// Since when.
         since: Timestamp,
+        /// By which way.
+        way: Way,
     },
     /// The end: the target has the traffic.
     Completed {
@@ -194,10 +231,47 @@ pub struct Shifting {
     pub step: usize,
     /// Since when this step.
     pub since: Timestamp,
-    /// When every plane was first read back at this step's weight.
-    pub settled: Option<Timestamp>,
+    /// How the planes stand to the step's weight, which is its own, or that of the last step before it that has one.
+    pub standing: Standing,
     /// Who let this step pass, where it waits for a person.
     pub passed: Option<Mark>,
+}
+
+impl Shifting {
+    /// The beginning of a step: one that sets a weight has it to set, any other stands at the weight that was proven before it.
+    pub fn at(step: usize, origin: Arc<Origin>, policy: &ShiftPolicy, since: Timestamp) -> Self {
+        let sets = policy.steps.get(step).is_some_and(|step| step.weight().is_some());
+        let standing = if sets { Standing::Moving } else { Standing::Proven };
+        Self { origin, step, since, standing, passed: None }
+    }
+}
+
+/// How the planes stand to the weight of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Standing {
+    /// They are to be brought to it.
+    Moving,
+    /// Every one was first read back at it then: what is measured from there on is evidence.
+    Settled(Timestamp),
+    /// It is proven, or no weight was given yet: the step waits for whatever else it says.
+    Proven,
+    /// A drill that began then: they go to their origin, as in a rollback.
+    Drilling(Timestamp),
+    /// A drill took so long, which is longer than a rollback may: they stay at their origin until a person approves.
+    Late(SignedDuration),
+}
+
+/// The way back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Way {
+    /// At once.
+    Instant,
+    /// By way of these weights, the highest first, spread evenly over the deadline.
+    Stepped(Vec<Weight>),
+    /// By way of these weights, the highest first, as fast as the source has ready pods for its share.
+    CapacityGated(Vec<Weight>),
 }
 
 /// How far a commit has come.
@@ -277,12 +351,20 @@ impl State {
             working: Some(now),
             retries: Vec::new(),
             ledger: BTreeMap::new(),
+            approvals: Vec::new(),
+            drills: Vec::new(),
         }
     }
 
     /// The largest share of the traffic Crossfade may have given to the target.
     pub fn highest_weight(&self) -> Weight {
-        self.ledger.values().map(|entry| entry.desired()).max().unwrap_or_default()
+        self.ledger.values().map(|entry| entry.highest()).max().unwrap_or_default()
+    }
+
+    /// The drill of the current step that has reached the origin.
+    pub fn drilled(&self) -> Option<&Drilled> {
+        let Phase::Shifting(shifting) = &self.phase else { return None };
+        self.drills.last().filter(|drill| drill.at >= shifting.since)
     }
 }
 

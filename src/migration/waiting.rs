@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::ObjectRef;
@@ -68,6 +68,17 @@ pub enum WaitingOn {
         /// The next weight.
         weight: Weight,
         /// Pods ready.
+        ready: u32,
+        /// Pods needed for it.
+        needed: u32,
+    },
+    /// The source could not carry what would come back to it.
+    SourceCapacity {
+        /// The workload.
+        workload: ObjectRef,
+        /// The weight the target would have then.
+        weight: Weight,
+        /// Pods ready on the source.
         ready: u32,
         /// Pods needed for it.
         needed: u32,
@@ -173,6 +184,18 @@ pub enum WaitingOn {
     },
     /// Somebody has to say commit.
     Commit,
+    /// A drill: the planes are on their way to the origin.
+    Drill {
+        /// Planes not there yet.
+        planes: Vec<Name>,
+    },
+    /// A drill took longer than a rollback may. The planes stay at their origin until somebody approves or aborts.
+    DrillLate {
+        /// How long it took.
+        took: SignedDuration,
+        /// How long it may take.
+        deadline: SignedDuration,
+    },
     /// Connections to the source are ending.
     Drain {
         /// The plane.
@@ -191,6 +214,8 @@ pub enum WaitingOn {
     Rollback {
         /// Planes not there yet.
         planes: Vec<Name>,
+        /// The weight by way of which they go, where they do not go there at once.
+        via: Option<Weight>,
     },
 }
 
@@ -221,6 +246,7 @@ impl WaitingOn {
             | Self::WindowClosed { .. }
             | Self::PauseStep { .. }
             | Self::Approval
+            | Self::DrillLate { .. }
             | Self::Soak { .. }
             | Self::Commit => Sort::Patient,
             Self::PlaneUnreachable { .. } | Self::PlaneBackends { .. } | Self::PlaneMoving { .. } => Sort::Plane,
@@ -231,6 +257,7 @@ impl WaitingOn {
             | Self::ActionFailed { .. }
             | Self::WorkloadReady { .. }
             | Self::Capacity { .. }
+            | Self::SourceCapacity { .. }
             | Self::SourceShrank { .. }
             | Self::NoWayBack { .. }
             | Self::Drift { .. }
@@ -239,6 +266,7 @@ impl WaitingOn {
             | Self::MetricError { .. }
             | Self::MetricFailing { .. }
             | Self::Share { .. }
+            | Self::Drill { .. }
             | Self::Drain { .. }
             | Self::SourceScaling { .. }
             | Self::Rollback { .. } => Sort::Other,
@@ -247,7 +275,11 @@ impl WaitingOn {
 
     /// Whether it normally ends within a pass or two, so that only a person who watches needs to hear of it.
     pub fn is_brief(&self) -> bool {
-        matches!(self, Self::Mirror { .. } | Self::PlaneMoving { .. } | Self::Drain { .. } | Self::Rollback { .. })
+        match self {
+            Self::Mirror { .. } | Self::PlaneMoving { .. } | Self::Drain { .. } | Self::Drill { .. } => true,
+            Self::Rollback { via, .. } => via.is_none(),
+            _ => false,
+        }
     }
 
     /// The stable one-word reason.
@@ -260,6 +292,7 @@ impl WaitingOn {
             Self::Overdue { .. } => "Overdue",
             Self::WorkloadReady { .. } => "WorkloadReady",
             Self::Capacity { .. } => "Capacity",
+            Self::SourceCapacity { .. } => "SourceCapacity",
             Self::SourceShrank { .. } => "SourceShrank",
             Self::NoWayBack { .. } => "NoWayBack",
             Self::PlaneUnreachable { .. } => "PlaneUnreachable",
@@ -277,6 +310,8 @@ impl WaitingOn {
             Self::Approval => "Approval",
             Self::Soak { .. } => "Soak",
             Self::Commit => "Commit",
+            Self::Drill { .. } => "Drill",
+            Self::DrillLate { .. } => "DrillLate",
             Self::Drain { .. } => "Drain",
             Self::SourceScaling { .. } => "SourceScaling",
             Self::Rollback { .. } => "Rollback",
@@ -302,6 +337,9 @@ impl fmt::Display for WaitingOn {
             }
             Self::Capacity { workload, weight, ready, needed } => {
                 write!(f, "{workload} needs {needed} ready pods on the target to carry {weight}, has {ready}")
+            }
+            Self::SourceCapacity { workload, weight, ready, needed } => {
+                write!(f, "the source's {workload} needs {needed} ready pods to have all but {weight}, has {ready}")
             }
             Self::SourceShrank { workload, now, origin } => {
                 write!(
@@ -332,12 +370,23 @@ impl fmt::Display for WaitingOn {
             Self::Approval => f.write_str("the policy asks for an approval"),
             Self::Soak { until } => write!(f, "soaking at 100% until {until:.0}"),
             Self::Commit => f.write_str("all traffic is on the target; commit to let the source go"),
+            Self::Drill { planes } => write!(f, "a drill: {} on the way to the origin", listed(planes)),
+            Self::DrillLate { took, deadline } => write!(
+                f,
+                "the drill took {took:#}, a rollback may take {deadline:#}; everything is at its origin: approve to go on all the same, or abort"
+            ),
             Self::Drain { plane, connections } => write!(f, "{connections} connections left to the source on {plane}"),
             Self::SourceScaling { workload, left } => write!(f, "{left} pods of the source's {workload} left"),
-            Self::Rollback { planes } => {
-                let planes: Vec<_> = planes.iter().map(Name::as_str).collect();
-                write!(f, "{} on the way back to the origin", planes.join(", "))
+            Self::Rollback { planes, via: None } => {
+                write!(f, "{} on the way back to the origin", listed(planes))
+            }
+            Self::Rollback { planes, via: Some(weight) } => {
+                write!(f, "{} on the way back to the origin, by way of {weight}", listed(planes))
             }
         }
     }
+}
+
+fn listed(planes: &[Name]) -> String {
+    planes.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -4,6 +4,7 @@
 //! all of its fields before it gives up, so that one walk finds everything.
 
 mod haproxy;
+mod steps;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -205,10 +206,10 @@ fn planes(at: &Cursor<'_>) -> Option<Vec<PlaneSpec>> {
 
 fn policy<'t>(at: &Cursor<'t>, metadata: Option<Metadata<'t>>) -> Option<Document<'t>> {
     let mut fields = at.fields()?;
-    let steps = fields.require("steps").and_then(|at| steps(&at));
+    let steps = fields.require("steps").and_then(|at| steps::steps(&at));
     let soak = fields.or("soak", SignedDuration::ZERO, |at| at.duration(SignedDuration::ZERO));
     let analysis = fields.require("analysis").and_then(|at| analysis(&at));
-    let rollback = fields.or("rollback", Rollback { deadline: SignedDuration::from_secs(30) }, |at| rollback(&at));
+    let rollback = fields.or("rollback", ROLLBACK, |at| rollback(&at));
     let mirror_deadline = fields.or("mirrorDeadline", SignedDuration::from_mins(10), |at| at.duration(SECOND));
     let window = analysis.as_ref().map_or(WINDOW, |analysis| analysis.window);
     let step_deadline = fields.or("stepDeadline", step_deadline(window), |at| match at.duration(SECOND)? {
@@ -250,49 +251,6 @@ fn planes_at<'t>(spec: &Cursor<'t>) -> Vec<(Name, Cursor<'t>)> {
 }
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
-
-/// The steps; their weights rise, and the last one is everything.
-fn steps(at: &Cursor<'_>) -> Option<Vec<Step>> {
-    let steps: Vec<Option<(Step, Cursor<'_>)>> =
-        at.some_items()?.into_iter().map(|item| step(&item).map(|step| (step, item))).collect();
-    let mut previous: Option<Weight> = None;
-    let mut rising = true;
-    for (step, at) in steps.iter().flatten() {
-        let Step::SetWeight(weight) = *step else { continue };
-        if let Some(previous) = previous.filter(|previous| weight <= *previous) {
-            rising = false;
-            let message = format!("{weight} does not rise above the {previous} before it");
-            let _: Option<()> = at.refuse(message, Some("weights only go up; going down is what rollback is for"));
-        }
-        previous = Some(weight);
-    }
-    let steps: Option<Vec<_>> = steps.into_iter().map(|step| step.map(|(step, _)| step)).collect();
-    let steps = steps.filter(|_| rising)?;
-    match previous {
-        Some(Weight::FULL) => Some(steps),
-        Some(_) => at.refuse("never reach 100%", Some("end with {setWeight: 100}")),
-        None => at.refuse("set no weight", Some("end with {setWeight: 100}")),
-    }
-}
-
-fn step(at: &Cursor<'_>) -> Option<Step> {
-    let mut fields = at.fields()?;
-    let found = fields.variant(&["setWeight", "pause", "approval"]);
-    fields.finish();
-    match found? {
-        ("setWeight", at) => at.parse().map(Step::SetWeight),
-        ("pause", at) => {
-            let mut fields = at.fields()?;
-            let duration = fields.or("duration", None, |at| at.duration(SECOND).map(Some));
-            fields.finish();
-            duration.map(Step::Pause)
-        }
-        (_, at) => {
-            at.fields()?.finish();
-            Some(Step::Approval)
-        }
-    }
-}
 
 fn analysis(at: &Cursor<'_>) -> Option<Analysis> {
     let mut fields = at.fields()?;
@@ -409,10 +367,18 @@ fn share_spec(at: &Cursor<'_>, absent: ShareSpec) -> Option<ShareSpec> {
     Some(ShareSpec { total: total?, tolerance: tolerance?, min_samples: min_samples? })
 }
 
+/// How the origin is restored unless a policy says otherwise.
+const ROLLBACK: Rollback = Rollback { mode: RollbackMode::Instant, deadline: SignedDuration::from_secs(30) };
+
 fn rollback(at: &Cursor<'_>) -> Option<Rollback> {
+    let modes = [
+        ("instant", RollbackMode::Instant),
+        ("stepped", RollbackMode::Stepped),
+        ("capacityGated", RollbackMode::CapacityGated),
+    ];
     let mut fields = at.fields()?;
-    let mode = fields.or("mode", (), |at| at.one_of(&[("instant", ())]));
-    let deadline = fields.or("deadline", SignedDuration::from_secs(30), |at| at.duration(SECOND));
+    let mode = fields.or("mode", ROLLBACK.mode, |at| at.one_of(&modes));
+    let deadline = fields.or("deadline", ROLLBACK.deadline, |at| at.duration(SECOND));
     fields.finish();
-    mode.and(Some(Rollback { deadline: deadline? }))
+    Some(Rollback { mode: mode?, deadline: deadline? })
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::weight::Weight;
 use super::window::Windows;
@@ -208,6 +209,46 @@ pub enum Step {
     Pause(Option<SignedDuration>),
     /// Wait until a person approves.
     Approval,
+    /// Rehearse the rollback from the weight before it, take its time, and bring the weight back.
+    Drill,
+}
+
+impl ShiftPolicy {
+    /// The weights of the steps, in order.
+    pub fn weights(&self) -> impl Iterator<Item = Weight> {
+        self.steps.iter().filter_map(|step| step.weight())
+    }
+
+    /// The weight at which a step stands, counted from 0: its own, or else that of the last step before it that has one.
+    pub fn weight_at(&self, step: usize) -> Option<Weight> {
+        self.steps.iter().take(step.saturating_add(1)).rev().find_map(|step| step.weight())
+    }
+
+    /// The planes that it names, of whichever migration uses it.
+    pub fn planes(&self) -> impl Iterator<Item = &Name> {
+        let counted = self.analysis.metrics.iter().filter_map(|metric| match &metric.source {
+            MetricSource::PlaneErrors { plane } => Some(plane),
+            MetricSource::ErrorRate { .. } => None,
+        });
+        counted.chain(&self.plane_order)
+    }
+
+    /// What identifies this version of the policy: a digest of everything it says, 16 hexadecimal digits.
+    pub fn fingerprint(&self) -> String {
+        // Every field has a JSON form, none of them a map whose keys are not text.
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Step {
+    /// The weight it brings the planes to, where it does.
+    pub fn weight(self) -> Option<Weight> {
+        match self {
+            Self::SetWeight(weight) => Some(weight),
+            Self::Pause(_) | Self::Approval | Self::Drill => None,
+        }
+    }
 }
 
 /// How each step is judged.
@@ -287,6 +328,21 @@ pub struct ShareSpec {
 /// How the origin is restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollback {
-    /// How long a rollback may take before it asks for a human.
+    /// How it goes.
+    pub mode: RollbackMode,
+    /// How long it may take: what is gradual goes at once from then on, and a person is asked.
     pub deadline: SignedDuration,
+}
+
+/// How a rollback goes. A target without a ready pod is always left at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RollbackMode {
+    /// At once.
+    #[default]
+    Instant,
+    /// By the policy's earlier weights, spread evenly over the deadline.
+    Stepped,
+    /// By the policy's earlier weights, as fast as the source has ready pods for its share.
+    CapacityGated,
 }

@@ -36,6 +36,9 @@ impl Weight {
     /// Everything goes to the target.
     pub const FULL: Self = Self(WHOLE);
 
+    /// Half of it goes to either side: as far as a drill may be.
+    pub const HALF: Self = Self(WHOLE / 2);
+
     /// A weight from basis points, `0..=10_000`.
     pub const fn from_basis_points(points: u16) -> Result<Self, WeightError> {
         if points > WHOLE { Err(WeightError::OutOfRange) } else { Ok(Self(points)) }

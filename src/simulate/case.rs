@@ -240,6 +240,7 @@ fn timeline(policy: &ShiftPolicy, setting: &Setting) -> Vec<(Moment, Moment)> {
         Step::SetWeight(_) => window + 2 * interval + setting.lag,
         Step::Pause(Some(duration)) => millis(*duration),
         Step::Pause(None) | Step::Approval => setting.reaction,
+        Step::Drill => window + 4 * interval + 2 * setting.lag,
     });
     let ends = [millis(policy.soak) + setting.reaction, setting.drain + 3 * interval];
     let mut at = 0;

@@ -29,7 +29,7 @@ impl Person {
     /// Sees what the migration waits for.
     pub fn see(&mut self, waiting: Option<&WaitingOn>, now: Moment) {
         let wanted = match waiting.map(WaitingOn::plain) {
-            Some(WaitingOn::Approval) => Some(Deed::Say(Wish::Approve)),
+            Some(WaitingOn::Approval | WaitingOn::DrillLate { .. }) => Some(Deed::Say(Wish::Approve)),
             Some(WaitingOn::PauseStep { until: None } | WaitingOn::Paused { .. }) => Some(Deed::Say(Wish::Resume)),
             Some(WaitingOn::Commit) => Some(Deed::Say(Wish::Commit)),
             Some(WaitingOn::Drift { .. }) if self.mends => Some(Deed::Mend),

@@ -13,7 +13,7 @@ use super::case::{Case, CrashPoint, Moment, NEVER, Wish, millis};
 use super::person::{Deed, Person};
 use super::promise::{Broken, Promise, Watcher};
 use super::world::{Readings, Sight, World, stamp};
-use crate::migration::state::{Cause, Phase, State};
+use crate::migration::state::{Cause, Phase, Shifting, Standing, State};
 use crate::migration::{Action, Decision, Outcome, Snapshot, WaitingOn};
 use crate::policy::Assignment;
 
@@ -287,6 +287,8 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
             WaitingOn::WindowClosed { opens } if clean || steady => until(opens),
             WaitingOn::ActionFailed { again, .. } if clean || steady => until(again),
             WaitingOn::Window { .. } | WaitingOn::Soak { .. } | WaitingOn::PauseStep { .. } if !steady => return due,
+            // A timetable runs.
+            WaitingOn::Rollback { via: Some(_), .. } => return due,
             WaitingOn::MetricNoData { .. }
             | WaitingOn::MetricError { .. }
             | WaitingOn::MetricFailing { .. }
@@ -314,7 +316,10 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
             (Phase::Preparing { .. } | Phase::Shifting(_) | Phase::Soaking { .. }, Some(working)) => {
                 (working, policy.step_deadline)
             }
-            (Phase::RollingBack { since, .. }, _) => (*since, policy.rollback.deadline),
+            (Phase::RollingBack { since, .. }, _)
+            | (Phase::Shifting(Shifting { standing: Standing::Drilling(since), .. }), _) => {
+                (*since, policy.rollback.deadline)
+            }
             (Phase::Committing { by, .. }, _) => (by.at, policy.rollback.deadline),
             _ => return NEVER,
         };

@@ -5,6 +5,7 @@
 //! statistics, it uses plain fractions, strict enough that both have to agree wherever it speaks.
 
 mod clock;
+mod drill;
 mod evidence;
 
 use std::collections::BTreeSet;
@@ -108,6 +109,7 @@ pub(super) struct Watcher<'p> {
     /// Letters that were taken, and the step in which a person let something pass.
     taken: BTreeSet<String>,
     word: Option<usize>,
+    drill: drill::Memory,
 }
 
 impl<'p> Watcher<'p> {
@@ -123,6 +125,7 @@ impl<'p> Watcher<'p> {
             paused: false,
             taken: BTreeSet::new(),
             word: None,
+            drill: drill::Memory::default(),
         }
     }
 
@@ -132,7 +135,9 @@ impl<'p> Watcher<'p> {
         self.settled = self.settled_since(before, snapshot);
         self.judge_letters(before, snapshot, decision)?;
         match (&before.phase, &after.phase) {
-            (Phase::Shifting(was), Phase::Shifting(is)) if was.step == is.step => {}
+            (Phase::Shifting(was), Phase::Shifting(is)) if was.step == is.step => {
+                self.judge_standing(was, is, snapshot, decision)?;
+            }
             (Phase::Shifting(was), Phase::Shifting(is)) => {
                 let next = is.step == was.step + 1;
                 hold(next, Promise::StepByStep, || format!("from step {} to step {}", was.step + 1, is.step + 1))?;
@@ -166,6 +171,7 @@ impl<'p> Watcher<'p> {
     pub fn recorded(&mut self, before: &State, snapshot: &Snapshot, decision: &Decision) {
         let step = step_of(&before.phase);
         self.hear(snapshot, decision, step);
+        self.drill.remember(before, decision);
         if step.is_some() && step != step_of(&decision.state.phase) {
             (self.settled, self.word) = (None, None);
         }
@@ -174,10 +180,16 @@ impl<'p> Watcher<'p> {
                 *left = Left { from: shown, to: shown };
             }
         }
+        let drills = drill::is_on(&decision.state.phase);
         for action in &decision.actions {
-            let Action::SetWeight { plane, to, .. } = action else { continue };
-            let left = self.planes.iter_mut().find(|(name, ..)| name == plane).map(|(.., left)| left);
-            left.into_iter().for_each(|left| left.to = *to);
+            let Some(plane) = action.plane() else { continue };
+            let Some((_, origin, left)) = self.planes.iter_mut().find(|(name, ..)| name == plane) else { continue };
+            match action {
+                Action::SetWeight { to, .. } => left.to = *to,
+                // A plane that a drill took to its origin is as if it had never been written.
+                Action::RestorePlane { .. } if drills => left.to = *origin,
+                _ => {}
+            }
         }
         let now = Some(snapshot.now);
         self.keep_time(before, snapshot, decision);
@@ -203,7 +215,8 @@ impl<'p> Watcher<'p> {
                 Request::Resume if paused => paused = false,
                 Request::Resume | Request::Approve if is_new => self.word = step,
                 Request::Resume | Request::Approve => {}
-                Request::Abort { .. } | Request::Commit => paused = false,
+                Request::Abort { .. } | Request::Rollback { .. } | Request::Commit => paused = false,
+                Request::Drill | Request::AdoptPolicy { .. } => {}
             }
         }
         self.paused = paused;
@@ -214,19 +227,26 @@ impl<'p> Watcher<'p> {
         answered(snapshot, decision).fold(self.paused, |paused, (command, accepted)| match command.request {
             _ if !accepted => paused,
             Request::Pause => true,
-            Request::Resume | Request::Abort { .. } | Request::Commit => false,
-            Request::Approve => paused,
+            Request::Resume | Request::Abort { .. } | Request::Rollback { .. } | Request::Commit => false,
+            Request::Approve | Request::Drill | Request::AdoptPolicy { .. } => paused,
         })
     }
 
     fn settled_since(&self, before: &State, snapshot: &Snapshot) -> Option<Timestamp> {
         let Phase::Shifting(shifting) = &before.phase else { return None };
-        let Some(Step::SetWeight(wanted)) = self.policy.steps.get(shifting.step) else { return None };
-        let all = self.planes.iter().all(|(name, ..)| weight(snapshot, name) == Some(*wanted));
+        let wanted = self.wanted(shifting.step)?;
+        let all = self.planes.iter().all(|(name, ..)| weight(snapshot, name) == Some(wanted));
         // A plane that cannot be seen for a while leaves open where it was: what was gathered counts until it is seen elsewhere.
         let elsewhere =
-            self.planes.iter().any(|(name, ..)| weight(snapshot, name).is_some_and(|shown| shown != *wanted));
+            self.planes.iter().any(|(name, ..)| weight(snapshot, name).is_some_and(|shown| shown != wanted));
         if all { self.settled.or(Some(snapshot.now)) } else { self.settled.filter(|_| !elsewhere) }
+    }
+
+    /// The weight a step has to bring about: its own, or after a drill that of the last step that had one.
+    fn wanted(&self, step: usize) -> Option<Weight> {
+        let own = self.policy.steps.get(step)?.weight();
+        let before = || self.policy.steps[..step].iter().rev().find_map(|step| step.weight());
+        own.or_else(|| self.drill.reached_home(step).then(before).flatten())
     }
 
     fn judge_action(&self, action: &Action, snapshot: &Snapshot, decision: &Decision) -> Result<(), Broken> {
@@ -239,7 +259,7 @@ impl<'p> Watcher<'p> {
             Action::RestorePlane { plane, setting } => {
                 let origin = self.planes.iter().find(|(name, ..)| name == plane);
                 let right = origin.is_some_and(|(_, origin, _)| *setting == origin.basis_points());
-                let back = matches!(after.phase, Phase::RollingBack { .. });
+                let back = matches!(after.phase, Phase::RollingBack { .. }) || drill::is_on(&after.phase);
                 hold(right && back, Promise::WayBack, say)
             }
             Action::DrainSource { plane } => {
@@ -268,11 +288,13 @@ impl<'p> Watcher<'p> {
 
     fn judge_weight(&self, plane: &Name, to: Weight, snapshot: &Snapshot, decision: &Decision) -> Result<(), Broken> {
         let after = &decision.state;
+        if let Phase::RollingBack { .. } = &after.phase {
+            return self.judge_descent(plane, to, snapshot);
+        }
         let Phase::Shifting(shifting) = &after.phase else {
             return hold(false, Promise::StepByStep, || format!("{plane} is moved while {}", after.phase.name()));
         };
-        let step = self.policy.steps.get(shifting.step).copied();
-        let right = step == Some(Step::SetWeight(to));
+        let right = self.wanted(shifting.step) == Some(to);
         hold(right, Promise::StepByStep, || format!("{plane} is moved to {to} in step {}", shifting.step + 1))?;
         hold(!self.pauses(snapshot, decision), Promise::StepByStep, || {
             format!("{plane} is moved while a person has paused")
@@ -298,7 +320,8 @@ impl<'p> Watcher<'p> {
                 !matches!(before.phase, Phase::Committing { .. } | Phase::Completed { .. } | Phase::RolledBack { .. });
             // Somebody may say commit and then abort in one breath: the first word counts.
             let first = !snapshot.commands.iter().any(|other| other.request == Request::Commit);
-            if matches!(command.request, Request::Abort { .. }) && before_commit && first {
+            let goes = matches!(command.request, Request::Abort { .. } | Request::Rollback { .. });
+            if goes && before_commit && first {
                 let back = matches!(decision.state.phase, Phase::RollingBack { .. } | Phase::RolledBack { .. });
                 hold(back, Promise::WayBack, || format!("an abort leaves it {}", decision.state.phase.name()))?;
             }
@@ -321,6 +344,10 @@ impl<'p> Watcher<'p> {
             Some(Step::Pause(None)) => {
                 let asked = self.word == Some(step) || self.says(snapshot, decision, &Request::Resume);
                 hold(asked, Promise::Evidence, || format!("step {number} was left without a person's word"))
+            }
+            Some(Step::Drill) => {
+                let drilled = self.drill.is_proven(step);
+                hold(drilled, Promise::Evidence, || format!("step {number} was left without a drill that was proven"))
             }
             Some(Step::Pause(Some(_))) | None => Ok(()),
         }
@@ -386,7 +413,8 @@ impl<'p> Watcher<'p> {
         let account = || format!("it went back because {cause}");
         match cause {
             Cause::Requested { .. } => {
-                let asked = snapshot.commands.iter().any(|command| matches!(command.request, Request::Abort { .. }));
+                let asks = |request: &Request| matches!(request, Request::Abort { .. } | Request::Rollback { .. });
+                let asked = snapshot.commands.iter().any(|command| asks(&command.request));
                 hold(asked, Promise::WayBack, account)
             }
             Cause::MetricFailed { metric, .. } => {

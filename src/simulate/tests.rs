@@ -4,6 +4,7 @@ use super::*;
 use crate::migration::snapshot::{Observed, SideSample};
 use crate::migration::state::{Entry, Phase};
 use crate::migration::{Action, Decision, Snapshot, State};
+use crate::policy::{RollbackMode, Step};
 
 fn stage() -> Stage {
     Stage::new(samples().unwrap(), Scenario::default()).unwrap()
@@ -36,6 +37,29 @@ fn the_same_seed_tells_the_same_story() {
         assert_eq!(one.0.text(), other.0.text());
         assert_eq!(one.1, other.1);
         assert_eq!(one.1, stage.play(seed), "watching changes nothing");
+    }
+}
+
+/// The sample migrations under policies that drill, each rolled back in its own way.
+fn drilled() -> Stage {
+    let modes = [RollbackMode::Stepped, RollbackMode::CapacityGated, RollbackMode::Instant];
+    let samples = samples().unwrap().into_iter().zip(modes).map(|(sample, mode)| {
+        let mut assignment = Assignment::clone(&sample);
+        assignment.policy.rollback.mode = mode;
+        assignment.policy.steps.insert(1, Step::Drill);
+        Arc::new(assignment)
+    });
+    Stage::new(samples.collect(), Scenario::default()).unwrap()
+}
+
+#[test]
+fn no_promise_is_broken_by_drills_and_gradual_rollbacks() {
+    let stage = drilled();
+    let broken = (0..1_000).find_map(|seed| stage.play(seed).broken.map(|broken| (seed, broken)));
+    if let Some((seed, broken)) = broken {
+        let (assignment, case) = stage.case(seed);
+        let case = shrink(assignment, &case, decide);
+        panic!("seed {seed}: {broken}, {:?}\n{}", case.setting, tell(assignment, &case, decide).0.text());
     }
 }
 

@@ -3,11 +3,11 @@
 //! Abort is accepted in every state before commit, also while something waits.
 
 use super::protect::{self, Protection};
-use super::{ask, later, rollback, shift};
+use super::{adopt, ask, drill, later, rollback, shift};
 use crate::migration::command::{Command, Reply, Request};
 use crate::migration::snapshot::Snapshot;
-use crate::migration::state::{Cause, CommitStage, Mark, Phase, State};
-use crate::policy::Step as PolicyStep;
+use crate::migration::state::{Approved, Cause, CommitStage, Entry, Mark, Phase, Standing, State, Way};
+use crate::policy::{Step as PolicyStep, Weight};
 
 /// The state after the snapshot's commands, and an answer to each.
 pub(super) fn answer(state: &State, snapshot: &Snapshot) -> (State, Vec<Reply>) {
@@ -40,7 +40,12 @@ fn one(state: &State, snapshot: &Snapshot, command: &Command) -> Result<(State, 
         Request::Pause => pause(state, mark),
         Request::Resume => resume(state, mark),
         Request::Approve => approve(state, mark),
-        Request::Abort { why } => abort(state, snapshot, mark, why),
+        Request::Abort { why } => go_back(state, snapshot, Cause::Requested { by: mark, why: why.clone() }, AT_ONCE),
+        Request::Rollback { why } => {
+            go_back(state, snapshot, Cause::Requested { by: mark, why: why.clone() }, !AT_ONCE)
+        }
+        Request::Drill => drill(state, snapshot),
+        Request::AdoptPolicy { policy, replaces } => adopt::adopt(state, snapshot, policy, replaces),
         Request::Commit => commit(state, snapshot, mark),
     }
 }
@@ -66,10 +71,24 @@ fn resume(state: &State, mark: Mark) -> Result<(State, String), String> {
 }
 
 fn approve(state: &State, mark: Mark) -> Result<(State, String), String> {
-    match current_step(state) {
-        Some(PolicyStep::Approval) => Ok((pass(state, mark), "approved".into())),
-        _ => Err("no approval is asked for at the moment".into()),
-    }
+    let (next, message) = match (&state.phase, current_step(state)) {
+        (Phase::Shifting(shifting), _) if matches!(shifting.standing, Standing::Late(_)) => {
+            let phase = shift::standing(shifting, Standing::Moving);
+            (State { phase, ..state.clone() }, "approved; the weight is brought back")
+        }
+        (Phase::Shifting(shifting), Some(PolicyStep::Approval)) if shifting.passed.is_none() => {
+            (pass(state, mark.clone()), "approved")
+        }
+        _ => return Err("no approval is asked for at the moment".into()),
+    };
+    let approvals = state.approvals.iter().cloned().chain([Approved { weight: weight_of_step(state), mark }]);
+    Ok((State { approvals: approvals.collect(), ..next }, message.into()))
+}
+
+/// The weight at which the current step stands.
+fn weight_of_step(state: &State) -> Weight {
+    let Phase::Shifting(shifting) = &state.phase else { return Weight::ZERO };
+    state.assignment.policy.weight_at(shifting.step).unwrap_or_default()
 }
 
 fn current_step(state: &State) -> Option<PolicyStep> {
@@ -87,16 +106,45 @@ fn pass(state: &State, mark: Mark) -> State {
     state
 }
 
-fn abort(state: &State, snapshot: &Snapshot, by: Mark, why: &str) -> Result<(State, String), String> {
+/// What tells an abort from a rollback: it waits for nothing, whatever the policy's mode.
+const AT_ONCE: bool = true;
+
+fn go_back(state: &State, snapshot: &Snapshot, cause: Cause, at_once: bool) -> Result<(State, String), String> {
     match &state.phase {
         Phase::Completed { .. } | Phase::Committing { .. } => Err("it is committed: there is no way back".into()),
         Phase::RolledBack { .. } => Err("it is back at its origin already".into()),
+        Phase::RollingBack { origin, cause, since, way } if at_once && *way != Way::Instant => {
+            let (origin, cause, since, way) = (origin.clone(), cause.clone(), *since, Way::Instant);
+            let phase = Phase::RollingBack { origin, cause, since, way };
+            Ok((State { phase, ..state.clone() }, "it goes the rest of the way at once".into()))
+        }
         Phase::RollingBack { .. } => Ok((state.clone(), "it is on its way back already".into())),
         _ => {
-            let cause = Cause::Requested { by, why: why.to_owned() };
-            Ok((rollback::begin(state.clone(), cause, snapshot.now), "going back to the origin".into()))
+            let way = if at_once { Way::Instant } else { rollback::way_for(state, &cause) };
+            Ok((rollback::begin(state.clone(), cause, way, snapshot.now), "going back to the origin".into()))
         }
     }
+}
+
+fn drill(state: &State, snapshot: &Snapshot) -> Result<(State, String), String> {
+    let Phase::Shifting(shifting) = &state.phase else {
+        return Err(format!("a drill is for a migration between its steps; it is {}", state.phase.name()));
+    };
+    if matches!(shifting.standing, Standing::Drilling(_) | Standing::Late(_)) {
+        return Err("it drills already".into());
+    }
+    if let Some(mark) = &state.paused {
+        return Err(format!("it is paused by {}; resume it first", mark.by));
+    }
+    let weight = state.highest_weight();
+    if weight == Weight::ZERO || state.ledger.values().any(|entry| *entry != Entry::Settled(weight)) {
+        return Err("a drill begins where every plane was read back at a weight; ask again then".into());
+    }
+    if weight > Weight::HALF {
+        return Err(format!("at {weight} more than half of the traffic depends on it; a drill is for up to 50%"));
+    }
+    let phase = drill::fit(state, snapshot, shifting).map_err(|waiting| waiting.to_string())?;
+    Ok((State { phase, ..state.clone() }, format!("going to the origin and back to {weight}")))
 }
 
 fn commit(state: &State, snapshot: &Snapshot, by: Mark) -> Result<(State, String), String> {

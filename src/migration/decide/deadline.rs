@@ -8,6 +8,7 @@
 //! | Preparing | `stepDeadline` | asks for a person; nothing was written, so there is nothing to go back from |
 //! | Mirroring | `mirrorDeadline` | goes back; no request was moved, so it costs nothing and gives the target's pods no false calm |
 //! | Shifting | `stepDeadline` | half moved: goes back, all planes together. Else: asks for a person |
+//! | in a drill | `rollback.deadline` | asks for a person and goes on; see [`super::drill`] |
 //! | Soaking | `stepDeadline` | asks for a person: the target serves well, or protection would have gone back |
 //! | Committing | `stepDeadline` | asks for a person: there is no way back |
 //! | RollingBack | `rollback.deadline` | asks for a person and goes on; see [`super::rollback`] |
@@ -21,21 +22,24 @@
 
 use super::{Step, later};
 use crate::migration::snapshot::Snapshot;
-use crate::migration::state::{Cause, Entry, Phase, Retry, State};
+use crate::migration::state::{Cause, Entry, Phase, Retry, Shifting, Standing, State};
 use crate::migration::waiting::{Sort, WaitingOn};
 
 /// The step of this pass with its clock set, and what is overdue named; `Err` where it goes back instead.
 pub(super) fn keep(before: &State, mut step: Step, snapshot: &Snapshot) -> Result<Step, Cause> {
     let policy = &step.state.assignment.policy;
     let limit = match &step.state.phase {
-        Phase::Mirroring { .. } => policy.mirror_deadline,
+        // They keep a deadline of their own.
+        Phase::RollingBack { .. } | Phase::Shifting(Shifting { standing: Standing::Drilling(_), .. }) => None,
+        Phase::Completed { .. } | Phase::RolledBack { .. } => None,
+        Phase::Mirroring { .. } => Some(policy.mirror_deadline),
         Phase::Preparing { .. } | Phase::Shifting(_) | Phase::Soaking { .. } | Phase::Committing { .. } => {
-            policy.step_deadline
+            Some(policy.step_deadline)
         }
-        Phase::RollingBack { .. } | Phase::Completed { .. } | Phase::RolledBack { .. } => {
-            step.state.working = None;
-            return Ok(step);
-        }
+    };
+    let Some(limit) = limit else {
+        step.state.working = None;
+        return Ok(step);
     };
     let patient = step.waiting.as_ref().is_some_and(|waiting| waiting.sort() == Sort::Patient);
     let began = before.working.filter(|_| place(&before.phase) == place(&step.state.phase)).unwrap_or(snapshot.now);

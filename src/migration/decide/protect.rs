@@ -39,7 +39,8 @@ pub(super) fn judge(state: &State, snapshot: &Snapshot, gates: &Gates) -> Protec
 }
 
 fn threat(state: &State, snapshot: &Snapshot, origin: &Origin, gates: &Gates) -> Option<Cause> {
-    let weight = state.highest_weight();
+    // At its origin for a drill, a target is judged by what it was given before: what failed then fails the drill too.
+    let weight = state.highest_weight().max(state.drilled().map_or(Weight::ZERO, |drill| drill.weight));
     if weight == Weight::ZERO {
         return None;
     }

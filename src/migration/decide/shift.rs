@@ -2,38 +2,45 @@
 //!
 //! A step is done when three things agree on it: every plane was read back at the weight, the measured share is inside its
 //! tolerance, and every metric passed on evidence that was gathered entirely within the step.
+//!
+//! Every step stands at a weight: its own, or that of the last step before it that has one. Where a drill took the planes from it,
+//! whatever step that was in, the weight is brought back and proven anew before the step goes on.
 
 use jiff::Timestamp;
 
 use super::retry::failure;
 use super::start::{paused, reachable};
-use super::{Gates, Step, capacity, later, open, pending_mirror, seen};
+use super::{Gates, Step, capacity, drill, later, open, pending_mirror, seen};
 use crate::cluster::ObjectRef;
 use crate::gate::Verdict;
 use crate::migration::action::Action;
 use crate::migration::snapshot::Snapshot;
-use crate::migration::state::{Entry, Mark, Origin, Phase, Shifting, State};
+use crate::migration::state::{Entry, Mark, Origin, Phase, Shifting, Standing, State};
 use crate::migration::waiting::WaitingOn;
 use crate::policy::{Name, Step as PolicyStep, Weight};
 
 /// One pass over the current step.
 pub(super) fn shift(state: &State, snapshot: &Snapshot, shifting: &Shifting, gates: &Gates) -> Step {
+    match shifting.standing {
+        Standing::Drilling(since) => return drill::go_home(state, snapshot, shifting, since),
+        Standing::Late(took) => return drill::late(state, took),
+        Standing::Moving | Standing::Settled(_) | Standing::Proven => {}
+    }
     let state = &settle(state, snapshot);
-    let Some(step) = state.assignment.policy.steps.get(shifting.step) else { return next(state, snapshot, shifting) };
-    let held = no_drift(state, snapshot).and_then(|()| match step {
-        PolicyStep::SetWeight(weight) => set_weight(state, snapshot, shifting, *weight, gates),
-        PolicyStep::Pause(duration) => {
-            let until = duration.map(|duration| later(shifting.since, duration));
-            let over = until.is_some_and(|until| snapshot.now >= until) || shifting.passed.is_some();
-            if over { Ok(None) } else { Err(WaitingOn::PauseStep { until }) }
+    let policy = &state.assignment.policy;
+    let Some(step) = policy.steps.get(shifting.step) else { return next(state, snapshot, shifting) };
+    let held = no_drift(state, snapshot).and_then(|()| match policy.weight_at(shifting.step) {
+        Some(weight) if shifting.standing != Standing::Proven || step.weight().is_some() => {
+            let established = establish(state, snapshot, shifting, weight, gates)?;
+            let proven = || Step::enter(state, standing(shifting, Standing::Proven));
+            Ok(established.or_else(|| step.weight().is_none().then(proven)))
         }
-        PolicyStep::Approval => shifting.passed.as_ref().map(|_: &Mark| None).ok_or(WaitingOn::Approval),
+        _ => waited(state, snapshot, shifting, *step),
     });
     match held {
         // What was gathered while a plane was elsewhere says nothing about this step: its window begins anew.
-        Err(waiting @ WaitingOn::Drift { .. }) => {
-            let unsettled = Shifting { settled: None, ..shifting.clone() };
-            Step::hold(&State { phase: Phase::Shifting(unsettled), ..state.clone() }, waiting)
+        Err(waiting @ WaitingOn::Drift { .. }) if matches!(shifting.standing, Standing::Settled(_)) => {
+            Step::hold(&State { phase: standing(shifting, Standing::Moving), ..state.clone() }, waiting)
         }
         Err(waiting) => Step::hold(state, waiting),
         Ok(Some(step)) => step,
@@ -42,23 +49,46 @@ pub(super) fn shift(state: &State, snapshot: &Snapshot, shifting: &Shifting, gat
     }
 }
 
+/// `Ok(None)` where a step has waited for whatever it says, `Ok(Some)` where there is something to do, or the wait.
+fn waited(
+    state: &State,
+    snapshot: &Snapshot,
+    shifting: &Shifting,
+    step: PolicyStep,
+) -> Result<Option<Step>, WaitingOn> {
+    match step {
+        PolicyStep::SetWeight(_) => Ok(None),
+        PolicyStep::Pause(duration) => {
+            let until = duration.map(|duration| later(shifting.since, duration));
+            let over = until.is_some_and(|until| snapshot.now >= until) || shifting.passed.is_some();
+            if over { Ok(None) } else { Err(WaitingOn::PauseStep { until }) }
+        }
+        PolicyStep::Approval => shifting.passed.as_ref().map(|_: &Mark| None).ok_or(WaitingOn::Approval),
+        PolicyStep::Drill if state.drilled().is_some() => Ok(None),
+        PolicyStep::Drill => drill::begin(state, snapshot, shifting).map(Some),
+    }
+}
+
+/// The same step, with its planes standing another way.
+pub(super) fn standing(shifting: &Shifting, standing: Standing) -> Phase {
+    Phase::Shifting(Shifting { standing, ..shifting.clone() })
+}
+
 /// The next step, or the soak after the last one.
 fn next(state: &State, snapshot: &Snapshot, shifting: &Shifting) -> Step {
     let (step, since) = (shifting.step + 1, snapshot.now);
-    let origin = shifting.origin.clone();
-    let more = step < state.assignment.policy.steps.len();
-    Step::enter(
-        state,
-        if more {
-            Phase::Shifting(Shifting { origin, step, since, settled: None, passed: None })
-        } else {
-            Phase::Soaking { origin, since }
-        },
-    )
+    let (origin, policy) = (shifting.origin.clone(), &state.assignment.policy);
+    let more = step < policy.steps.len();
+    let phase = if more {
+        Phase::Shifting(Shifting::at(step, origin, policy, since))
+    } else {
+        Phase::Soaking { origin, since }
+    };
+    Step::enter(state, phase)
 }
 
 /// `Ok(None)` where the weight is reached and proven, `Ok(Some)` where there is something to do, or the wait.
-fn set_weight(
+fn establish(
     state: &State,
     snapshot: &Snapshot,
     shifting: &Shifting,
@@ -68,9 +98,8 @@ fn set_weight(
     if state.ledger.values().any(|entry| *entry != Entry::Settled(weight)) {
         return move_planes(state, snapshot, shifting, weight, gates).map(Some);
     }
-    let Some(settled) = shifting.settled else {
-        let settled = Shifting { settled: Some(snapshot.now), ..shifting.clone() };
-        return Ok(Some(Step::enter(state, Phase::Shifting(settled))));
+    let Standing::Settled(settled) = shifting.standing else {
+        return Ok(Some(Step::enter(state, standing(shifting, Standing::Settled(snapshot.now)))));
     };
     if let Some(step) = keep_mirrored(state, snapshot, &shifting.origin)? {
         return Ok(Some(step));
@@ -111,7 +140,8 @@ fn move_planes(
     if state.paused.is_some() {
         return Err(paused(state));
     }
-    if !has_begun(state, &shifting.origin, weight) {
+    // A drill that has begun ends with the weight it began from.
+    if state.drilled().is_none() && !has_begun(state, &shifting.origin, weight) {
         open(state, snapshot)?;
     }
     let target = seen("the target", &snapshot.target)?;
@@ -127,7 +157,7 @@ fn move_planes(
     if let Some((metric, finding)) = gates.metrics.iter().find(|(_, finding)| finding.verdict == Verdict::Fail) {
         return Err(WaitingOn::MetricFailing { metric: metric.clone(), why: finding.account.clone() });
     }
-    let mut next = State { phase: Phase::Shifting(Shifting { settled: None, ..shifting.clone() }), ..state.clone() };
+    let mut next = State { phase: standing(shifting, Standing::Moving), ..state.clone() };
     let mut actions = Vec::new();
     let mut moving = None;
     let turn = whose_turn(state, weight);

@@ -7,7 +7,7 @@ use super::{Step, capacity, open, pending_mirror, seen};
 use crate::migration::snapshot::{MirrorView, Observed, PlaneView, Snapshot};
 use crate::migration::state::{Entry, Origin, Phase, PlaneOrigin, Shifting, State};
 use crate::migration::waiting::WaitingOn;
-use crate::policy::{Name, Step as PolicyStep};
+use crate::policy::Name;
 
 /// Records the origin, once everything could be seen and nothing stands in the way. Writes nothing.
 pub(super) fn prepare(state: &State, snapshot: &Snapshot) -> Step {
@@ -60,10 +60,7 @@ pub(super) fn reachable<'s>(plane: &Name, snapshot: &'s Snapshot) -> Result<&'s 
 
 fn blockers(state: &State, mirror: &MirrorView, planes: &BTreeMap<Name, &PlaneView>) -> Vec<String> {
     let mut problems = mirror.problems.clone();
-    let first = state.assignment.policy.steps.iter().find_map(|step| match step {
-        PolicyStep::SetWeight(weight) => Some(*weight),
-        PolicyStep::Pause(_) | PolicyStep::Approval => None,
-    });
+    let first = state.assignment.policy.weights().next();
     for (name, view) in planes {
         if first.is_some_and(|first| first < view.weight) {
             problems.push(format!("{name} is at {} already, above the policy's first weight", view.weight));
@@ -100,8 +97,7 @@ fn mirror_pass(
     if let Some(waiting) = capacity::unready(&origin.replicas, target) {
         return Err(waiting);
     }
-    let shifting = Shifting { origin: origin.clone(), step: 0, since: snapshot.now, settled: None, passed: None };
-    Ok(Step::enter(state, Phase::Shifting(shifting)))
+    Ok(Step::enter(state, Phase::Shifting(Shifting::at(0, origin.clone(), &state.assignment.policy, snapshot.now))))
 }
 
 /// The wait for the person who paused.

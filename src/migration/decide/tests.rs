@@ -1,6 +1,9 @@
 //! Tables, stories and properties of `decide`, in a world that is a few numbers.
 
+mod adopt;
+mod back;
 mod clock;
+mod drills;
 mod properties;
 mod tables;
 mod windows;

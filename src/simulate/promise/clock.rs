@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{Broken, Promise, Watcher, hold, step_of};
+use super::{Broken, Promise, Watcher, drill, hold, step_of};
 use crate::migration::snapshot::Snapshot;
 use crate::migration::state::{Phase, State};
 use crate::migration::waiting::Sort;
@@ -12,7 +12,7 @@ impl Watcher<'_> {
     /// Remembers since when it has been at work: people and times that the policy names do not count.
     pub(super) fn keep_time(&mut self, before: &State, snapshot: &Snapshot, decision: &Decision) {
         let same = is_same(&before.phase, &decision.state.phase);
-        let patient = decision.waiting.as_ref().is_some_and(is_patient);
+        let patient = decision.waiting.as_ref().is_some_and(is_patient) || drill::is_on(&decision.state.phase);
         self.at_work = if patient { None } else { self.at_work.filter(|_| same).or(Some(snapshot.now)) };
     }
 
@@ -32,6 +32,7 @@ impl Watcher<'_> {
                 let late = late(self.policy.mirror_deadline);
                 hold(!late, Promise::Named, || "it mirrors past its deadline".to_owned())
             }
+            phase if drill::is_on(phase) => Ok(()),
             Phase::Preparing { .. } | Phase::Shifting(_) | Phase::Soaking { .. } => {
                 let late = late(self.policy.step_deadline);
                 hold(!late || asks, Promise::Named, || "a step past its deadline asks nobody".to_owned())

@@ -31,9 +31,12 @@ pub(super) fn worth_going_back(spec: &MetricSpec, sample: &MetricSample) -> bool
     fraction(&sample.target).is_some_and(|(bad, _)| bad > limit(spec, sample))
 }
 
-/// So bad that no statistics are needed.
+/// So bad that no statistics are needed. A source that few requests came to may truly be worse than it looks, by four standard
+/// deviations: so much it excuses.
 pub(super) fn clearly_bad(spec: &MetricSpec, sample: &MetricSample) -> bool {
-    let limit = limit(spec, sample);
+    let source = spec.baseline.and_then(|_| fraction(&sample.source));
+    let chance = source.map_or(0.0, |(source, total)| 4.0 * (source * (1.0 - source) / total).sqrt());
+    let limit = limit(spec, sample) + chance;
     fraction(&sample.target).is_some_and(|(bad, total)| bad * total >= MANY && bad > CLEARLY * limit && limit < 0.2)
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crossfade::act::journal::{self, Record};
-use crossfade::migration::state::Entry;
+use crossfade::migration::state::{Entry, Standing};
 use crossfade::migration::{Phase, State};
 use serde_json::Value;
 
@@ -74,7 +74,9 @@ fn stage(state: &State) -> String {
     let is_moving = state.ledger.values().any(|entry| matches!(entry, Entry::Moving { .. }));
     match &state.phase {
         Phase::Shifting(_) if is_moving => format!("go to {weight}"),
-        Phase::Shifting(shifting) if shifting.settled.is_some() => format!("{weight} is reached"),
+        Phase::Shifting(shifting) if matches!(shifting.standing, Standing::Settled(_)) => {
+            format!("{weight} is reached")
+        }
         Phase::Shifting(shifting) => format!("step {}, from {weight}", shifting.step + 1),
         Phase::Committing { stage, .. } => format!("Committing, {stage:?}"),
         phase => phase.name().to_owned(),

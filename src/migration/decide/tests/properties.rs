@@ -69,10 +69,7 @@ fn allowed(state: &crate::migration::State) -> Vec<Weight> {
         Phase::Shifting(shifting) => shifting.step + 1,
         _ => steps.len(),
     };
-    let weights = steps.iter().take(reached).filter_map(|step| match step {
-        Step::SetWeight(weight) => Some(*weight),
-        Step::Pause(_) | Step::Approval => None,
-    });
+    let weights = steps.iter().take(reached).filter_map(|step| step.weight());
     let origin = state.phase.origin().into_iter().flat_map(|origin| origin.planes.values().map(|plane| plane.weight));
     origin.chain(weights).collect()
 }

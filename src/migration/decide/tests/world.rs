@@ -73,6 +73,8 @@ pub struct World {
     pub applied: bool,
     pub target_ready: u32,
     pub source: u32,
+    /// Ready pods of the source, where they are not all ready.
+    pub source_ready: Option<u32>,
     pub drained: bool,
     pub released: bool,
     /// Bad requests of a thousand on the target.
@@ -80,6 +82,10 @@ pub struct World {
     pub prometheus: Result<bool, String>,
     pub clusters: bool,
     pub lag: bool,
+    /// Restored planes do not show it.
+    pub lag_back: bool,
+    /// What is wrong with planes that waiting will not mend.
+    pub problems: Vec<String>,
     pub commands: Vec<Command>,
     pub outcomes: Vec<Outcome>,
     pub writes: Vec<(Name, Weight)>,
@@ -97,12 +103,15 @@ impl World {
             applied: false,
             target_ready: 4,
             source: 4,
+            source_ready: None,
             drained: false,
             released: false,
             bad: 0.0,
             prometheus: Ok(true),
             clusters: true,
             lag: false,
+            lag_back: false,
+            problems: Vec::new(),
             commands: Vec::new(),
             outcomes: Vec::new(),
             writes: Vec::new(),
@@ -149,10 +158,10 @@ impl World {
             commands: std::mem::take(&mut self.commands),
             outcomes: std::mem::take(&mut self.outcomes),
             mirror: if self.clusters { Observed::Known(mirror) } else { Observed::Unknown("refused".into()) },
-            source: of(pods(self.source, self.source)),
+            source: of(pods(self.source, self.source_ready.unwrap_or(self.source))),
             target: of(pods(4, if self.applied { self.target_ready } else { 0 })),
             planes: planes.collect(),
-            plane_problems: Vec::new(),
+            plane_problems: self.problems.clone(),
             metrics: [(name("errors"), sample.clone())].into(),
             share: sample,
         }
@@ -175,7 +184,9 @@ impl World {
             }
             Action::RestorePlane { plane, setting } => {
                 let weight: Weight = serde_json::from_value(setting.clone()).unwrap();
-                self.planes.insert(plane.clone(), weight);
+                if !self.lag_back {
+                    self.planes.insert(plane.clone(), weight);
+                }
                 self.writes.push((plane.clone(), weight));
                 None
             }
