@@ -4,6 +4,7 @@
 //! steps of the policy, what was written to each plane, who asked for what. It shares no code with the gates; where they use
 //! statistics, it uses plain fractions, strict enough that both have to agree wherever it speaks.
 
+mod back;
 mod clock;
 mod drill;
 mod evidence;
@@ -13,10 +14,9 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use self::evidence::{clearly_bad, share_agrees, within_limits, worth_going_back};
-use super::world::Plane;
+use self::evidence::{clearly_bad, share_agrees, within_limits};
 use crate::migration::snapshot::{Observed, PlaneView, Snapshot};
-use crate::migration::state::{Cause, Phase, State};
+use crate::migration::state::{Phase, State};
 use crate::migration::{Action, Command, Decision, Request};
 use crate::policy::{Assignment, Name, ShiftPolicy, Step, Weight};
 
@@ -384,56 +384,6 @@ impl<'p> Watcher<'p> {
         hold(full, Promise::Evidence, || "it was committed while a plane was not seen at 100%".to_owned())?;
         let bad = self.clearly_bad(snapshot);
         hold(bad.is_none(), Promise::Evidence, || format!("it was committed while {} failed", bad.unwrap_or_default()))
-    }
-
-    fn judge_origin(&self, snapshot: &Snapshot) -> Result<(), Broken> {
-        let away = self
-            .planes
-            .iter()
-            .find(|(name, origin, left)| left.was_written(*origin) && weight(snapshot, name) != Some(*origin));
-        hold(away.is_none(), Promise::WayBack, || {
-            format!("{} was not read back at its origin", away.map_or("", |(name, ..)| name.as_str()))
-        })
-    }
-
-    /// Once all that was written has landed, a migration that said it was back is back.
-    pub fn judge_end(&self, state: &State, planes: &[Plane]) -> Result<(), Broken> {
-        let back = matches!(state.phase, Phase::RolledBack { .. });
-        let ours = |plane: &Plane| self.planes.iter().find(|(name, ..)| *name == plane.name);
-        let origin =
-            |plane: &Plane| ours(plane).filter(|(_, origin, left)| left.was_written(*origin)).map(|(_, o, _)| *o);
-        let away = planes.iter().find(|plane| back && origin(plane).is_some_and(|origin| plane.finally() != origin));
-        hold(away.is_none(), Promise::WayBack, || {
-            let (name, at) = away.map(|plane| (plane.name.as_str(), plane.finally())).unwrap_or_default();
-            format!("{name} goes to {at} after the end, by a write that was still on its way")
-        })
-    }
-
-    fn judge_cause(&self, cause: &Cause, snapshot: &Snapshot) -> Result<(), Broken> {
-        let account = || format!("it went back because {cause}");
-        match cause {
-            Cause::Requested { .. } => {
-                let asks = |request: &Request| matches!(request, Request::Abort { .. } | Request::Rollback { .. });
-                let asked = snapshot.commands.iter().any(|command| asks(&command.request));
-                hold(asked, Promise::WayBack, account)
-            }
-            Cause::MetricFailed { metric, .. } => {
-                let spec = self.policy.analysis.metrics.iter().find(|spec| spec.name == *metric);
-                let shown = spec.zip(snapshot.metrics.get(metric));
-                let worth = shown.is_some_and(|(spec, sample)| worth_going_back(spec, sample));
-                hold(worth, Promise::NoDataHolds, account)
-            }
-            Cause::TargetLost { .. } => {
-                let lost = snapshot.target.known().is_some_and(|pods| pods.values().any(|pods| pods.ready == 0));
-                hold(lost, Promise::NoDataHolds, account)
-            }
-            Cause::MirrorDeadline { .. } => {
-                hold(self.works_longer_than(self.policy.mirror_deadline, snapshot), Promise::Named, account)
-            }
-            Cause::StepDeadline { .. } => {
-                hold(self.works_longer_than(self.policy.step_deadline, snapshot), Promise::Named, account)
-            }
-        }
     }
 
     /// A target that is clearly bad, for everybody to see, loses its traffic at once, whatever it waits for.
