@@ -3,6 +3,7 @@
 //! People read standard output; with `-o json` or `-o yaml` scripts do, and everything for people goes to standard error. Exit
 //! codes are part of the interface, see [`Exit`].
 
+mod adopt;
 mod command;
 mod completions;
 mod convert;
@@ -91,6 +92,9 @@ enum Verb {
     Drill(command::Simple),
     /// Let the source go: the point of no return
     Commit(command::Simple),
+    /// Make out anew where a migration stands, where its state is lost
+    #[command(after_help = ADOPT_EXAMPLES)]
+    Adopt(adopt::Adopt),
     /// Check Migrations and ShiftPolicies without contacting anybody
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -137,6 +141,13 @@ const DRILL_EXAMPLES: &str = "Examples:
 Accepted where every plane was read back at a weight above 0 and up to 50%.
 Every plane goes to its origin as in a rollback, that is timed, and the weight
 is brought back and proven anew. status shows how long it took.";
+
+const ADOPT_EXAMPLES: &str = "Examples:
+  crossfade adopt -f checkout.yaml
+  crossfade adopt -f checkout.yaml --yes && crossfade run -f checkout.yaml
+
+It reads the weights of the planes, the source, and the origin that was kept
+on the target. It writes nothing but the state, and refuses to guess.";
 
 const COMPLETIONS_EXAMPLES: &str = "Examples:
   crossfade completions bash > /etc/bash_completion.d/crossfade
@@ -187,6 +198,7 @@ async fn perform(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Run(run) => run::run(&global, run).await,
         Verb::Convert(convert) => convert::convert(&global, convert),
         Verb::Simulate(simulate) => simulate::simulate(&global, simulate),
+        Verb::Adopt(adopt) => adopt::adopt(&global, adopt).await,
         Verb::Status(status) => status::status(&global, status).await,
         Verb::Pause(to) => command::send(&global, to, Request::Pause).await,
         Verb::Resume(to) => command::send(&global, to, Request::Resume).await,

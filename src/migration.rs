@@ -6,6 +6,7 @@
 //! between any two lines goes on as if it had only blinked.
 
 pub mod action;
+pub mod adopt;
 pub mod command;
 pub mod decide;
 pub mod report;

@@ -20,6 +20,7 @@ use crate::act::executor::Planes;
 use crate::analysis::prometheus::Prometheus;
 use crate::analysis::template::{self, Values};
 use crate::cluster::{self, Cluster, ClusterError, Desired, Link, MirrorPlan, ObjectRef, ObjectState, Replicas};
+use crate::migration::adopt::Memo;
 use crate::migration::snapshot::{
     MetricSample, MirrorView, MirroredObject, Observed, PlaneView, SidePair, SideSample, Snapshot, chain,
 };
@@ -182,6 +183,11 @@ fn counts(bad: Result<Option<f64>, String>, total: Result<Option<f64>, String>) 
     }
 }
 
+/// What every plane shows.
+pub async fn planes(planes: &Planes) -> BTreeMap<Name, Observed<PlaneView>> {
+    look_at_planes(planes).await.0
+}
+
 /// Every plane, and what is wrong with one that waiting will not mend.
 async fn look_at_planes(planes: &Planes) -> (BTreeMap<Name, Observed<PlaneView>>, Vec<String>) {
     let looks = planes.iter().map(|(name, plane)| async move { (name, plane.observe().await) });
@@ -226,10 +232,11 @@ async fn look_at_clusters(scene: Scene<'_>, state: &State) -> Clusters {
         let inventory = cluster::inventory(source, target.served(), selection).await?;
         Ok::<_, ClusterError>((cluster::mirror(&inventory, target.served(), selection), source, target))
     };
-    let (plan, source, target) = match in_time(patience, plan).await {
+    let (mut plan, source, target) = match in_time(patience, plan).await {
         Ok(seen) => seen,
         Err(why) => return Clusters::unseen(&why),
     };
+    keep_memo(&mut plan, state);
     // What the origin had is looked at even where it has left the selection since.
     let origin = state.phase.origin().into_iter().flat_map(|origin| origin.replicas.keys());
     let refs: BTreeSet<&ObjectRef> = plan.workloads().chain(origin).collect();
@@ -260,6 +267,15 @@ where
         Ok(result) => result.map_err(|error| chain(&error)),
         Err(_) => Err(format!("no answer within {} s", patience.as_secs())),
     }
+}
+
+/// Has the target keep what a lost state could not be made out without, as an object like any other: it is there before the first
+/// weight is written. Namespaces come first.
+fn keep_memo(plan: &mut MirrorPlan, state: &State) {
+    let text = Memo::of(state).and_then(|memo| serde_json::to_string(&memo).ok());
+    let memo = text.and_then(|text| cluster::memo(&state.assignment, &text));
+    let after = plan.objects.iter().take_while(|desired| desired.object().kind == "Namespace").count();
+    plan.objects.splice(after..after, memo);
 }
 
 /// What the target would refuse, asked as long as nothing was written yet.

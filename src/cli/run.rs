@@ -128,7 +128,8 @@ fn begun(root: &Path, name: Option<&str>) -> anyhow::Result<Assignment> {
     Ok(Assignment::clone(&state.assignment))
 }
 
-fn assignment(definitions: &Definitions, name: Option<&str>) -> Result<Assignment, String> {
+/// The Migration that is meant, of those in the files.
+pub(super) fn assignment(definitions: &Definitions, name: Option<&str>) -> Result<Assignment, String> {
     let chosen: Vec<_> = definitions
         .migrations
         .iter()
@@ -146,7 +147,8 @@ fn assignment(definitions: &Definitions, name: Option<&str>) -> Result<Assignmen
     Ok(Assignment { migration: migration.clone(), policy: policy.clone() })
 }
 
-async fn world(assignment: &Assignment, kubeconfig: Option<&Path>) -> anyhow::Result<World> {
+/// The clusters and planes a migration speaks of. Contacts nobody.
+pub(super) async fn world(assignment: &Assignment, kubeconfig: Option<&Path>) -> anyhow::Result<World> {
     let migration = &assignment.migration;
     let planes = migration.planes.iter().filter_map(|spec| Some((spec.name.clone(), plane::connect(spec)?)));
     Ok(World {

@@ -150,7 +150,7 @@ impl Pass<'_> {
 }
 
 /// Writes the fingerprint, unless a transform left no place for it.
-fn annotate(body: &mut Value, digest: &str) {
+pub(super) fn annotate(body: &mut Value, digest: &str) {
     let metadata = body.get_mut("metadata").and_then(Value::as_object_mut);
     let annotations = metadata.map(|metadata| metadata.entry("annotations").or_insert_with(|| json!({})));
     if let Some(Value::Object(annotations)) = annotations {

@@ -3,6 +3,7 @@
 //! The scenarios share one lab and run one after the other, each from a lab that was reset. They need `make lab-up`, and
 //! fail without it.
 
+mod adopt;
 mod faults;
 mod kills;
 mod latency;

@@ -27,7 +27,7 @@ YAML
 pod_scrapes() {
   cat <<YAML
   - job_name: pods-$1
-    file_sd_configs: [{files: [$LAB_DIR/targets/$1.json]}]
+    file_sd_configs: [{files: [$LAB_DIR/targets/$1.json], refresh_interval: 5s}]
 YAML
 }
 

@@ -27,7 +27,8 @@ while :; do
   "$@" get pods --all-namespaces --watch --output name | while read -r _; do
     # Events come in bursts, and one list answers them all.
     while read -rt 0.1 _; do :; done
-    write_list "$@" || true
+    # A list that could not be written now is written later: there may be no other event.
+    until write_list "$@"; do read -rt 1 <> <(:) || true; done
   done || true
   read -rt 1 <> <(:) || true
 done
