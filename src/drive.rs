@@ -89,7 +89,7 @@ impl Seat {
         directory: &Directory,
         attempt: Attempt,
     ) -> Result<Self, StoreError> {
-        let clock = Clock::start();
+        let clock = Clock::start().not_before(directory.latest());
         let (held, left) = HeldDirectory::open(directory, clock.now())?;
         Self::take(assignment, clock, Box::new(held), left, attempt).await
     }

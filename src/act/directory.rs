@@ -80,6 +80,11 @@ impl Directory {
         Ok(last_state(journal::read(&self.journal())?))
     }
 
+    /// When anything was recorded last. Whether the journal can be used is for whoever takes it over to say.
+    pub fn latest(&self) -> Option<Timestamp> {
+        journal::read(&self.journal()).ok()?.last().map(Record::at)
+    }
+
     /// The newest report, where there is one.
     pub fn report(&self) -> Option<Report> {
         read_json(&self.report_file())

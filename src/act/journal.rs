@@ -62,6 +62,15 @@ pub enum Record {
 }
 
 impl Record {
+    /// When it was written, by the clock of the process that wrote it.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Opened { at, .. } | Self::State { at, .. } | Self::Intent { at, .. } | Self::Outcome { at, .. } => {
+                *at
+            }
+        }
+    }
+
     /// That an action is about to be carried out.
     pub fn intent(at: Timestamp, action: &Action) -> Self {
         Self::Intent { at, action: action.clone(), terms: action.terms() }

@@ -20,7 +20,7 @@ const KEY: &str = "memo";
 fn place(assignment: &Assignment) -> Option<ObjectRef> {
     let namespaces: BTreeSet<_> = assignment.migration.workloads.namespaces.iter().collect();
     let namespace = namespaces.first()?;
-    Some(ObjectRef::new("ConfigMap", namespace.as_str(), &format!("crossfade-{}", assignment.migration.name)))
+    Some(ObjectRef::new("ConfigMap", namespace.as_str(), format!("crossfade-{}", assignment.migration.name)))
 }
 
 /// The object that keeps a text of a migration.

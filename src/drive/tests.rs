@@ -144,3 +144,17 @@ async fn a_rollback_that_ends_before_any_record_goes_on_to_the_origin() {
     println!("ended before each of {points} records of a rollback: back at the origin each time");
     assert!(points > 15, "{points}");
 }
+
+#[tokio::test]
+async fn a_wall_that_was_set_back_between_two_processes_is_not_followed() {
+    let root = tempfile::tempdir().unwrap();
+    let file = crate::policy::SourceFile { name: "test.yaml".into(), text: DEFINITIONS.into() };
+    let definitions = crate::policy::load(&[file]).unwrap();
+    let migration = definitions.migrations[0].clone();
+    let assignment = Assignment { policy: definitions.policy_of(&migration).unwrap().clone(), migration };
+    let directory = Directory::of(root.path(), &assignment.migration);
+    let ahead = Clock::start().now() + SignedDuration::from_hours(1);
+    drop(HeldDirectory::open(&directory, ahead).unwrap());
+    let seat = Seat::in_directory(assignment, &directory, Attempt::Same).await.unwrap();
+    assert!(seat.clock.now() >= ahead);
+}

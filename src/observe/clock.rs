@@ -19,6 +19,12 @@ impl Clock {
         Self { wall: Timestamp::now(), start: Instant::now() }
     }
 
+    /// The same clock, set to a time that has been where it is behind it. A wall that was set back between two processes would
+    /// stretch every pause and deadline of the first by as much.
+    pub fn not_before(self, been: Option<Timestamp>) -> Self {
+        Self { wall: been.map_or(self.wall, |been| self.wall.max(been)), ..self }
+    }
+
     /// The time.
     pub fn now(&self) -> Timestamp {
         let passed = SignedDuration::try_from(self.start.elapsed()).unwrap_or(SignedDuration::MAX);
