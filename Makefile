@@ -6,7 +6,7 @@ DENY := $(CACHE)/cargo-deny-0.20.2/bin/cargo-deny
 
 include tests/lab/lab.mk
 
-.PHONY: help demo test lint unit lab-test chaos
+.PHONY: help demo test lint unit lab-test chaos bench-judgement
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -38,3 +38,6 @@ lab-test: lab-install ## The scenarios between two real clusters
 	@set -e; trap '[ -n "$(KEEP_LAB)" ] || tests/lab/lab down' EXIT; \
 	tests/lab/lab up; \
 	cargo test --features lab --test it -- $(or $(LAB_TESTS),lab::) --test-threads 1 --nocapture
+
+bench-judgement: ## A million healthy comparisons, and how soon a bad target is found, beside other rules
+	cargo bench --bench judgement

@@ -1,5 +1,13 @@
-//! Judging by numbers: where they come from (`prometheus`, `template`) and what they can say (`statistics`).
+//! Judging by numbers: where they come from (`prometheus`, `template`, `promql`, `questions`), what they can say (`statistics`, `sequential`, `power`), what was
+//! learnt from them so far (`record`), and what can be said before anybody is asked (`lint`, `forecast`).
 
+pub mod forecast;
+pub mod lint;
+pub mod power;
 pub mod prometheus;
+pub mod promql;
+pub mod questions;
+pub mod record;
+pub mod sequential;
 pub mod statistics;
 pub mod template;

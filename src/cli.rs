@@ -8,7 +8,9 @@ mod command;
 mod completions;
 mod convert;
 mod demo;
+mod explain;
 mod input;
+mod lint;
 mod output;
 mod policy;
 mod progress;
@@ -207,7 +209,7 @@ async fn perform(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Rollback(back) => command::send(&global, back.to, Request::Rollback { why: back.why }).await,
         Verb::Drill(to) => command::send(&global, to, Request::Drill).await,
         Verb::Commit(to) => command::send(&global, to, Request::Commit).await,
-        Verb::Policy(policy) => policy::policy(&global, policy),
+        Verb::Policy(policy) => policy::policy(&global, policy).await,
         Verb::Completions(completions) => completions::completions(completions),
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod clock;
 mod counters;
+mod metrics;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -15,19 +16,16 @@ use std::time::Duration;
 use futures::future::join_all;
 use jiff::Timestamp;
 
-use self::counters::History;
+use self::metrics::{Asked, Metrics, Numbers};
 use crate::act::executor::Planes;
 use crate::analysis::prometheus::Prometheus;
-use crate::analysis::template::{self, Values};
 use crate::cluster::{self, Cluster, ClusterError, Desired, Link, MirrorPlan, ObjectRef, ObjectState, Replicas};
 use crate::migration::adopt::Memo;
-use crate::migration::snapshot::{
-    MetricSample, MirrorView, MirroredObject, Observed, PlaneView, SidePair, SideSample, Snapshot, chain,
-};
+use crate::migration::snapshot::{MirrorView, MirroredObject, Observed, PlaneView, Snapshot, chain};
 use crate::migration::state::Way;
 use crate::migration::{Command, Outcome, Phase, Request, State};
 use crate::plane::PlaneError;
-use crate::policy::{Assignment, MetricSource, MetricSpec, Name, Weight};
+use crate::policy::{Assignment, Name, Weight};
 
 /// Longest look at one part, within which the policy's interval is taken. Everything waits for the slowest part, protection and
 /// people too, so one that needs longer is as good as away; less than two seconds a busy API server may well need.
@@ -35,8 +33,7 @@ const PATIENCE: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::fr
 
 /// Looks at the clusters, planes and metrics of one migration.
 pub struct Observer {
-    prometheus: Option<Prometheus>,
-    history: History,
+    metrics: Metrics,
 }
 
 /// A snapshot, and what each mirrored object shall be.
@@ -61,7 +58,7 @@ pub struct Scene<'a> {
 impl Observer {
     /// An observer that asks `prometheus`, where there is one.
     pub fn new(prometheus: Option<Prometheus>) -> Self {
-        Self { prometheus, history: History::default() }
+        Self { metrics: Metrics::new(prometheus) }
     }
 
     /// Looks once at everything.
@@ -75,112 +72,42 @@ impl Observer {
     ) -> Look {
         let assignment = &state.assignment;
         let ((planes, mut plane_problems), clusters, asked) = if goes_at_once(&state.phase) {
-            (look_at_planes(scene.planes).await, Clusters::unseen("not looked at on the way back"), BTreeMap::new())
+            (look_at_planes(scene.planes).await, Clusters::unseen("not looked at on the way back"), Asked::default())
         } else {
-            tokio::join!(look_at_planes(scene.planes), look_at_clusters(scene, state), self.ask_prometheus(assignment))
+            tokio::join!(
+                look_at_planes(scene.planes),
+                look_at_clusters(scene, state),
+                self.metrics.ask(state, now, patience(assignment))
+            )
         };
         let Clusters { mirror, desired, source, target } = clusters;
-        self.history.add(now, &planes, assignment.policy.analysis.window);
-        let (metrics, share) = self.metrics(assignment, asked);
+        let Numbers { metrics, share, learnt } = self.metrics.read(state, now, &planes, &asked);
         let adopted = commands.iter().filter_map(|command| match &command.request {
             Request::AdoptPolicy { policy, .. } => Some(&**policy),
             _ => None,
         });
         let weights: BTreeSet<_> = adopted.chain([&assignment.policy]).flat_map(|policy| policy.weights()).collect();
         plane_problems.extend(unrepresentable(scene.planes, &planes, &weights));
-        let snapshot =
-            Snapshot { now, commands, outcomes, mirror, source, target, planes, plane_problems, metrics, share };
+        let snapshot = Snapshot {
+            now,
+            commands,
+            outcomes,
+            mirror,
+            source,
+            target,
+            planes,
+            plane_problems,
+            metrics,
+            learnt,
+            share,
+        };
         Look { snapshot, desired }
-    }
-
-    /// The answers to every query of the policy, each asked once.
-    async fn ask_prometheus(&self, assignment: &Assignment) -> BTreeMap<String, Result<Option<f64>, String>> {
-        let Some(prometheus) = &self.prometheus else { return BTreeMap::new() };
-        let mut queries: Vec<String> = Vec::new();
-        for template in templates(assignment) {
-            let both = [&assignment.migration.source, &assignment.migration.target];
-            queries.extend(both.iter().map(|cluster| render(assignment, template, cluster.name())));
-        }
-        queries.sort();
-        queries.dedup();
-        let answers = queries.into_iter().map(|query| async {
-            let answer = in_time(patience(assignment), prometheus.number(&query)).await;
-            (query, answer)
-        });
-        join_all(answers).await.into_iter().collect()
-    }
-
-    fn metrics(
-        &self,
-        assignment: &Assignment,
-        asked: BTreeMap<String, Result<Option<f64>, String>>,
-    ) -> (BTreeMap<Name, MetricSample>, SidePair<SideSample>) {
-        let analysis = &assignment.policy.analysis;
-        let answer = |template: &str, cluster: &str| -> Result<Option<f64>, String> {
-            let asked = asked.get(&render(assignment, template, cluster)).cloned();
-            asked.unwrap_or_else(|| Err("it was not asked".to_owned()))
-        };
-        let sample = |spec: &MetricSpec| match &spec.source {
-            MetricSource::ErrorRate { errors, total } => {
-                both(assignment, |cluster| counts(answer(errors, cluster), answer(total, cluster)))
-            }
-            MetricSource::PlaneErrors { plane } => self.history.of(plane),
-        };
-        let metrics: BTreeMap<_, _> = analysis.metrics.iter().map(|spec| (spec.name.clone(), sample(spec))).collect();
-        let share = match share_query(assignment) {
-            Some(total) => both(assignment, |cluster| counts(Ok(Some(0.0)), answer(total, cluster))),
-            None => self.history.of_all(),
-        };
-        (metrics, share)
     }
 }
 
 /// Whether nothing but the planes matters: a rollback that waits for no cluster's pods.
 fn goes_at_once(phase: &Phase) -> bool {
     matches!(phase, Phase::RollingBack { way: Way::Instant, .. })
-}
-
-/// Every template that has to be asked.
-fn templates(assignment: &Assignment) -> Vec<&str> {
-    let metrics = assignment.policy.analysis.metrics.iter().flat_map(|spec| match &spec.source {
-        MetricSource::ErrorRate { errors, total } => vec![errors.as_str(), total.as_str()],
-        MetricSource::PlaneErrors { .. } => Vec::new(),
-    });
-    metrics.chain(share_query(assignment)).collect()
-}
-
-/// The query that counts all requests: the policy's own, or the total of its first error rate.
-fn share_query(assignment: &Assignment) -> Option<&str> {
-    let analysis = &assignment.policy.analysis;
-    let first = analysis.metrics.iter().find_map(|spec| match &spec.source {
-        MetricSource::ErrorRate { total, .. } => Some(total.as_str()),
-        MetricSource::PlaneErrors { .. } => None,
-    });
-    analysis.share.total.as_deref().or(first)
-}
-
-fn render(assignment: &Assignment, template: &str, cluster: &str) -> String {
-    let (namespace, window) = (assignment.migration.namespace.as_str(), assignment.policy.analysis.window);
-    // Templates were checked when the policy was read.
-    template::render(template, Values { cluster, namespace, window }).unwrap_or_default()
-}
-
-fn both(assignment: &Assignment, sample: impl Fn(&str) -> SideSample) -> SidePair<SideSample> {
-    let Assignment { migration, .. } = assignment;
-    SidePair { source: sample(migration.source.name()), target: sample(migration.target.name()) }
-}
-
-/// Two answers as one sample. Where requests were counted and no bad one ever was, the series of bad ones does not exist
-/// yet: that is zero. The other way round nothing can be said.
-fn counts(bad: Result<Option<f64>, String>, total: Result<Option<f64>, String>) -> SideSample {
-    match (bad, total) {
-        (Err(why), _) | (_, Err(why)) => SideSample::Error(why),
-        (_, Ok(None)) => SideSample::NoData("no requests were counted".to_owned()),
-        (Ok(bad), Ok(Some(total))) if total.is_nan() || bad.is_some_and(f64::is_nan) => {
-            SideSample::NoData("the query gives NaN, which is no number".to_owned())
-        }
-        (Ok(bad), Ok(Some(total))) => SideSample::Counts { bad: bad.unwrap_or(0.0), total },
-    }
 }
 
 /// What every plane shows.

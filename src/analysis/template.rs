@@ -11,6 +11,9 @@ pub enum TemplateError {
     /// Both clusters would be asked the same question.
     #[error("does not mention {{{{ cluster }}}}, so both clusters would give the same numbers")]
     NoCluster,
+    /// It looks back as far as it pleases.
+    #[error("does not mention {{{{ window }}}}, so it cannot be told what was counted since when")]
+    NoWindow,
     /// A placeholder nobody fills.
     #[error("{{{{ {0} }}}} is not a placeholder")]
     Unknown(String),
@@ -24,6 +27,7 @@ impl TemplateError {
     pub fn help(&self) -> &'static str {
         match self {
             Self::NoCluster => "add a label such as cluster=\"{{ cluster }}\"",
+            Self::NoWindow => "count with increase(...[{{ window }}])",
             Self::Unknown(_) => "known: {{ cluster }}, {{ window }}, {{ namespace }}",
             Self::Unclosed => "close the placeholder with }}",
         }
@@ -41,14 +45,19 @@ pub struct Values<'a> {
     pub window: SignedDuration,
 }
 
-/// Checks that a template has known placeholders, `{{ cluster }}` among them.
+/// Checks that a template has known placeholders, `{{ cluster }}` and `{{ window }}` among them.
 pub fn check(template: &str) -> Result<(), TemplateError> {
     let mut names = Vec::new();
     replace(template, |name| {
         names.push(name.to_owned());
         known(name).then(String::new)
     })?;
-    if names.iter().any(|name| name == "cluster") { Ok(()) } else { Err(TemplateError::NoCluster) }
+    let has = |placeholder: &str| names.iter().any(|name| name == placeholder);
+    match (has("cluster"), has("window")) {
+        (false, _) => Err(TemplateError::NoCluster),
+        (true, false) => Err(TemplateError::NoWindow),
+        (true, true) => Ok(()),
+    }
 }
 
 /// The query for one cluster.
@@ -95,6 +104,7 @@ mod tests {
         assert_eq!(check("sum(up)"), Err(TemplateError::NoCluster));
         assert_eq!(check("{{ cluster }} {{ klaster }}"), Err(TemplateError::Unknown("klaster".into())));
         assert_eq!(check("{{ cluster }} {{ "), Err(TemplateError::Unclosed));
-        assert_eq!(check("up{c=\"{{cluster}}\"}"), Ok(()));
+        assert_eq!(check("up{c=\"{{cluster}}\"}"), Err(TemplateError::NoWindow));
+        assert_eq!(check("increase(x{c=\"{{cluster}}\"}[{{window}}])"), Ok(()));
     }
 }

@@ -1,58 +1,24 @@
-//! `crossfade policy`: checks that contact nobody.
+//! `crossfade policy`: what can be said of a policy without a migration.
 
-use std::path::PathBuf;
+use clap::Subcommand;
 
-use clap::{Args, Subcommand};
-use serde::Serialize;
-
-use super::output::{self, Format};
-use super::{Exit, Global, input};
+use super::explain::{self, Explain};
+use super::lint::{self, Lint};
+use super::{Exit, Global};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Policy {
-    /// Find every mistake in Migrations and ShiftPolicies
-    #[command(after_help = LINT_EXAMPLES)]
+    /// Find every mistake in Migrations and ShiftPolicies, and say what they can see
+    #[command(after_help = lint::EXAMPLES)]
     Lint(Lint),
+    /// Ask every metric of a policy now, and say what it comes to
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(Explain),
 }
 
-const LINT_EXAMPLES: &str = "Examples:
-  crossfade policy lint checkout.yaml
-  crossfade policy lint migrations.yaml policies/*.yaml
-  helm template chart | crossfade policy lint -
-
-A Migration and its ShiftPolicy are checked together; give both files.";
-
-#[derive(Debug, Args)]
-pub(super) struct Lint {
-    /// Files to check; - for standard input
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
-}
-
-#[derive(Debug, Serialize)]
-struct Clean {
-    migrations: usize,
-    policies: usize,
-}
-
-pub(super) fn policy(global: &Global, policy: Policy) -> anyhow::Result<Exit> {
-    let Policy::Lint(lint) = policy;
-    let definitions = match input::definitions(&lint.files, global.output)? {
-        Ok(definitions) => definitions,
-        Err(exit) => return Ok(exit),
-    };
-    let clean = Clean { migrations: definitions.migrations.len(), policies: definitions.policies.len() };
-    match global.output {
-        Format::Text => output::line(format_args!(
-            "no mistakes in {} and {}",
-            counted(clean.migrations, "Migration", "Migrations"),
-            counted(clean.policies, "ShiftPolicy", "ShiftPolicies"),
-        ))?,
-        format => output::machine(format, &clean)?,
+pub(super) async fn policy(global: &Global, policy: Policy) -> anyhow::Result<Exit> {
+    match policy {
+        Policy::Lint(lint) => lint::lint(global, &lint),
+        Policy::Explain(explain) => explain::explain(global, explain).await,
     }
-    Ok(Exit::Done)
-}
-
-fn counted(count: usize, one: &str, more: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { more })
 }

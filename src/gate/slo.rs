@@ -1,110 +1,157 @@
 //! Whether the target serves as well as it must. PURE.
 //!
-//! **Trip.** The lowest fraction of bad requests that the counts still leave plausible lies above the limit, and, where the
-//! metric has the source as its baseline and the source is over the limit too, it is proven to exceed what the source shows
-//! at the same moment: a fault both sides share is no reason to move traffic back. A source counts as a baseline only on
-//! `minSamples` of its own: the last stray request of an idle one excuses nothing.
+//! **Trip.** Either of two things is proven, and the window just looked at shows it still:
 //!
-//! **First start.** Fewer requests than `minSamples` are no evidence to advance, but three failures of three are
-//! evidence to go back.
+//! - the target's fraction of bad requests is above `max`. Where the metric has the source as its baseline and the source is above
+//!   `max` too, that excuses the target unless the other thing is proven: a fault both sides share is no reason to move traffic back.
+//!   A source excuses only on `minSamples` of its own: the last stray request of an idle one excuses nothing;
+//! - the target's fraction is above the source's, where that is the baseline, by more than what is too little to matter.
+//!
+//! Proven means by the test of `analysis::sequential`, which may be asked as often as one likes. What it has gathered is in the
+//! snapshot, from the first request that the target was given.
+//!
+//! **First start.** Fewer requests than `minSamples` in the window, or too few in the step to have seen the regression that `detect`
+//! names, are no evidence to advance; three failures of three are evidence to go back. Before the target has any traffic nothing is
+//! gathered, and one window speaks for itself: that only keeps the first step from being taken.
 //!
 //! **Recovery.** There is none within an attempt: a migration that went back starts anew.
 //!
 //! **Missing data** is `NoData`, an unanswered question `Error`; both hold, neither advances nor aborts.
 
 use super::{Finding, Verdict};
+use crate::analysis::power::{Chance, Comparison, POWER};
+use crate::analysis::record::Learnt;
+use crate::analysis::sequential::Alternatives;
 use crate::analysis::statistics::{Counted, least_excess, lowest_plausible};
 use crate::migration::snapshot::{MetricSample, SideSample};
-use crate::policy::{Baseline, MetricSpec};
+use crate::policy::{Baseline, MetricSpec, Proof, Regression};
 
-/// Judges one metric.
-pub fn judge(spec: &MetricSpec, sample: &MetricSample) -> Finding {
+/// Judges one metric: by its window, by what was learnt so far, and by what that has to reach to be proof.
+pub fn judge(spec: &MetricSpec, sample: &MetricSample, learnt: Option<&Learnt>, proof: Proof) -> Finding {
     let (bad, total) = match &sample.target {
         SideSample::Counts { bad, total } => (*bad, *total),
         SideSample::NoData(why) => return Finding::new(Verdict::NoData, why),
         SideSample::Error(why) => return Finding::new(Verdict::Error, why),
     };
-    let baseline = spec.baseline.and_then(|Baseline::Source| baseline(spec, &sample.source));
-    let source = baseline.map(|(bad, total)| bad / total);
-    let limit = spec.max.max(source.unwrap_or_default());
-    // A source within the limit excuses nothing, however few of its requests were counted.
-    let excused = |source: Counted| source.0 / source.1 > spec.max && least_excess((bad, total), source) <= 0.0;
-    let exceeds = !baseline.is_some_and(excused);
-    let counted =
-        format!("{bad:.0} of {total:.0} requests bad ({})", percent(if total > 0.0 { bad / total } else { 0.0 }));
-    let allowed = match source {
-        Some(source) => format!("allowed {}, source {}", percent(spec.max), percent(source)),
-        None => format!("allowed {}", percent(spec.max)),
-    };
-    if lowest_plausible(bad, total) > spec.max && exceeds {
-        Finding::new(Verdict::Fail, format!("{counted}; {allowed}"))
+    let look = Look { spec, target: (bad, total), source: baseline(spec, &sample.source) };
+    let counted = look.counted();
+    if let Some(why) = look.failure(learnt, proof) {
+        Finding::new(Verdict::Fail, format!("{counted}; {why}"))
     } else if total < spec.min_samples as f64 {
         Finding::new(Verdict::NoData, format!("{total:.0} of the {} requests that count as evidence", spec.min_samples))
-    } else if bad / total > limit {
-        Finding::new(Verdict::NoData, format!("{counted}; {allowed}; too few to be certain"))
+    } else if look.fraction() > look.limit() {
+        Finding::new(Verdict::NoData, format!("{counted}; too few to be certain"))
+    } else if let Some(why) = learnt.and_then(|learnt| unseen(spec, learnt, proof)) {
+        Finding::new(Verdict::NoData, format!("{counted}; {why}"))
     } else {
-        Finding::new(Verdict::Pass, format!("{counted}; {allowed}"))
+        Finding::new(Verdict::Pass, counted)
     }
+}
+
+/// One window of a metric that could be counted.
+struct Look<'a> {
+    spec: &'a MetricSpec,
+    target: Counted,
+    /// The source's counts, where there are enough of them to compare with.
+    source: Option<Counted>,
+}
+
+impl Look<'_> {
+    fn fraction(&self) -> f64 {
+        fraction(self.target)
+    }
+
+    /// The highest fraction that does not stand in the way of advancing.
+    fn limit(&self) -> f64 {
+        self.spec.max.max(self.source.map(fraction).unwrap_or_default())
+    }
+
+    fn counted(&self) -> String {
+        let (bad, total) = self.target;
+        let allowed = match self.source.map(fraction) {
+            Some(source) => format!("allowed {}, source {}", percent(self.spec.max), percent(source)),
+            None => format!("allowed {}", percent(self.spec.max)),
+        };
+        format!("{bad:.0} of {total:.0} requests bad ({}); {allowed}", percent(self.fraction()))
+    }
+
+    /// Why the target has to be relieved, where that is proven.
+    fn failure(&self, learnt: Option<&Learnt>, proof: Proof) -> Option<String> {
+        let max = self.spec.max;
+        let source_fails = self.source.is_some_and(|source| fraction(source) > max);
+        let Some(learnt) = learnt else {
+            // A source within the limit excuses nothing, however few of its requests were counted.
+            let excused = source_fails && self.source.is_some_and(|source| least_excess(self.target, source) <= 0.0);
+            let (bad, total) = self.target;
+            return (lowest_plausible(bad, total) > max && !excused).then(|| "above what is allowed".to_owned());
+        };
+        // Most of a window may be from before this step, when the sides had other weights, so the step itself is asked too.
+        let source_fails = source_fails || self.source.is_some() && fraction(learnt.gathered.source) > max;
+        let worse = learnt.worse >= proof.worse;
+        let still_worse = self.fraction() > self.source.map(fraction).unwrap_or_default();
+        if learnt.above >= proof.above && self.fraction() > max && (worse || !source_fails) {
+            Some(format!("above what is allowed, by evidence of {} to 1", round(learnt.above)))
+        } else if worse && still_worse {
+            Some(format!("worse than the source, by evidence of {} to 1", round(learnt.worse)))
+        } else {
+            None
+        }
+    }
+}
+
+/// What is missing for the regression that the policy names to have been seen, where something is.
+fn unseen(spec: &MetricSpec, learnt: &Learnt, proof: Proof) -> Option<String> {
+    let regression = spec.detect?;
+    let needed = needed(spec, regression, learnt, proof);
+    let all = learnt.gathered.source.1 + learnt.gathered.target.1;
+    let told = || {
+        let part = if needed.is_finite() { percent(all / needed) } else { "nothing".to_owned() };
+        format!("{part} of the requests in which {regression} is seen {:.0} times of 100", POWER * 100.0)
+    };
+    (all < needed).then(told)
+}
+
+/// Requests of both sides within a step after which a regression would have been seen.
+fn needed(spec: &MetricSpec, regression: Regression, learnt: &Learnt, proof: Proof) -> f64 {
+    let (source, target) = (learnt.gathered.source, learnt.gathered.target);
+    let all = source.1 + target.1;
+    if all <= 0.0 {
+        return f64::INFINITY;
+    }
+    // One half of a request more: a source that has not failed once may fail all the same.
+    let fraction = (source.0 + 0.5) / (source.1 + 1.0);
+    let comparison = Comparison { share: target.1 / all, fraction, times: regression.times_of(fraction) };
+    comparison.requests(&Alternatives::for_finding(spec.regression().times_of(spec.max)), proof.worse, Chance::Power)
+}
+
+fn fraction(counted: Counted) -> f64 {
+    if counted.1 > 0.0 { counted.0 / counted.1 } else { 0.0 }
 }
 
 /// The source's counts, where there are enough of them to compare with.
 fn baseline(spec: &MetricSpec, source: &SideSample) -> Option<Counted> {
-    match source {
-        SideSample::Counts { bad, total } if *total >= spec.min_samples as f64 => Some((*bad, *total)),
+    match (spec.baseline, source) {
+        (Some(Baseline::Source), SideSample::Counts { bad, total }) if *total >= spec.min_samples as f64 => {
+            Some((*bad, *total))
+        }
         _ => None,
     }
 }
 
-fn percent(fraction: f64) -> String {
-    format!("{:.2}%", fraction * 100.0)
+/// A fraction in percent: two decimals, or two digits where those would all be zero.
+pub(super) fn percent(fraction: f64) -> String {
+    let percent = fraction * 100.0;
+    if percent == 0.0 || percent >= 0.1 {
+        return format!("{percent:.2}%");
+    }
+    let decimals = (1.0 - percent.log10().floor()).clamp(2.0, 9.0) as usize;
+    format!("{percent:.decimals$}%")
+}
+
+/// Evidence for people: whole numbers, and a power of ten where they get long.
+fn round(evidence: f64) -> String {
+    if evidence < 1e6 { format!("{evidence:.0}") } else { format!("10^{:.0}", evidence.log10().floor()) }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::migration::snapshot::SidePair;
-    use crate::policy::{MetricSource, Name};
-
-    fn spec(baseline: Option<Baseline>) -> MetricSpec {
-        let source = MetricSource::ErrorRate { errors: "e".into(), total: "t".into() };
-        MetricSpec { name: Name::new("errors").unwrap(), source, max: 0.01, baseline, min_samples: 50 }
-    }
-
-    fn counts(bad: f64, total: f64) -> SideSample {
-        SideSample::Counts { bad, total }
-    }
-
-    #[test]
-    fn verdicts() {
-        let clean = counts(0.0, 1000.0);
-        for (target, verdict) in [
-            (counts(0.0, 1000.0), Verdict::Pass),
-            (counts(3.0, 3.0), Verdict::Fail),
-            (counts(0.0, 0.0), Verdict::NoData),
-            (counts(0.0, 49.0), Verdict::NoData),
-            (counts(2.0, 100.0), Verdict::NoData),
-            (counts(300.0, 1000.0), Verdict::Fail),
-            (counts(50.0, 1000.0), Verdict::Fail),
-            (SideSample::NoData("no series".into()), Verdict::NoData),
-            (SideSample::Error("refused".into()), Verdict::Error),
-        ] {
-            let sample = SidePair { source: clean.clone(), target };
-            assert_eq!(judge(&spec(Some(Baseline::Source)), &sample).verdict, verdict, "{sample:?}");
-        }
-    }
-
-    #[test]
-    fn a_fault_both_sides_share_is_not_the_targets() {
-        let sample = SidePair { source: counts(350.0, 1000.0), target: counts(300.0, 1000.0) };
-        assert_eq!(judge(&spec(Some(Baseline::Source)), &sample).verdict, Verdict::Pass);
-        assert_eq!(judge(&spec(None), &sample).verdict, Verdict::Fail);
-    }
-
-    #[test]
-    fn an_idle_source_excuses_nothing() {
-        for source in [counts(1.0, 1.0), counts(40.0, 40.0), counts(0.0, 0.0)] {
-            let sample = SidePair { source, target: counts(500.0, 1000.0) };
-            assert_eq!(judge(&spec(Some(Baseline::Source)), &sample).verdict, Verdict::Fail, "{sample:?}");
-        }
-    }
-}
+mod tests;

@@ -102,10 +102,10 @@ fn advance(state: &State, snapshot: &Snapshot, gates: &Gates) -> Step {
 
 fn ask(state: &State, snapshot: &Snapshot) -> Gates {
     let analysis = &state.assignment.policy.analysis;
-    let metrics = analysis
-        .metrics
-        .iter()
-        .filter_map(|spec| Some((spec.name.clone(), slo::judge(spec, snapshot.metrics.get(&spec.name)?))));
+    let metrics = analysis.metrics.iter().filter_map(|spec| {
+        let (sample, learnt) = (snapshot.metrics.get(&spec.name)?, snapshot.learnt.get(&spec.name));
+        Some((spec.name.clone(), slo::judge(spec, sample, learnt, analysis.proof(spec))))
+    });
     let settled = match &state.phase {
         Phase::Shifting(shifting) => matches!(shifting.standing, Standing::Settled(_)),
         phase => matches!(phase, Phase::Soaking { .. }),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::Outcome;
 use super::command::Command;
+use crate::analysis::questions::AllLearnt;
 use crate::cluster::{ObjectRef, Replicas};
 use crate::policy::{Name, Weight};
 
@@ -77,6 +78,8 @@ pub struct Snapshot {
     pub plane_problems: Vec<String>,
     /// Every metric of the policy.
     pub metrics: BTreeMap<Name, MetricSample>,
+    /// What each metric has come to since the target was given traffic; nothing before that.
+    pub learnt: AllLearnt,
     /// Requests counted per cluster over the analysis window.
     pub share: SidePair<SideSample>,
 }

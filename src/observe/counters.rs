@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::analysis::record;
 use crate::migration::snapshot::{Counters, Observed, PlaneView, SidePair, SideSample};
 use crate::policy::Name;
 
@@ -20,10 +21,11 @@ struct Reading {
     target: Counters,
 }
 
-/// Readings of every plane, as far back as the window goes.
+/// Readings of every plane, as far back as the window goes, and the first one since it was started.
 #[derive(Debug, Default)]
 pub struct History {
     planes: BTreeMap<Name, VecDeque<Reading>>,
+    first: BTreeMap<Name, Reading>,
 }
 
 impl History {
@@ -35,9 +37,15 @@ impl History {
             let counted = view.and_then(|view| Some((view.source.counters?, view.target.counters?)));
             let Some((source, target)) = counted else { continue };
             let reading = Reading { at: now, source, target };
-            if readings.back().is_some_and(|last| went_back(last, &reading)) {
+            let last = readings.back();
+            // What happened in a long gap is told as little apart as what happened before a restart.
+            if last.is_some_and(|last| now.duration_since(last.at) > window || went_back(last, &reading)) {
+                self.first.remove(name);
+            }
+            if last.is_some_and(|last| went_back(last, &reading)) {
                 readings.clear();
             }
+            self.first.entry(name.clone()).or_insert(reading);
             readings.push_back(reading);
             // Strictly within the window: what was counted before a step began must not speak for it.
             while readings.len() > MOST || readings.front().is_some_and(|first| now.duration_since(first.at) > window) {
@@ -57,6 +65,14 @@ impl History {
             source: sample(difference.map(|(source, _)| source)),
             target: sample(difference.map(|(_, target)| target)),
         }
+    }
+
+    /// What a plane counted since it was first read after its start.
+    pub fn since_start(&self, plane: &Name) -> Option<record::Reading> {
+        let (first, last) = (self.first.get(plane)?, self.planes.get(plane)?.back()?);
+        let (source, target) = minus(last, first);
+        let counted = |counters: Counters| (counters.failed as f64, counters.requests as f64);
+        Some(record::Reading { anchor: first.at, source: counted(source), target: counted(target) })
     }
 
     /// What all planes together counted.
@@ -82,11 +98,15 @@ fn went_back(before: &Reading, after: &Reading) -> bool {
 
 fn difference(readings: &VecDeque<Reading>) -> Option<(Counters, Counters)> {
     let (first, last) = (readings.front()?, readings.back()?);
+    (readings.len() > 1).then(|| minus(last, first))
+}
+
+fn minus(after: &Reading, before: &Reading) -> (Counters, Counters) {
     let minus = |after: Counters, before: Counters| Counters {
         requests: after.requests.saturating_sub(before.requests),
         failed: after.failed.saturating_sub(before.failed),
     };
-    (readings.len() > 1).then(|| (minus(last.source, first.source), minus(last.target, first.target)))
+    (minus(after.source, before.source), minus(after.target, before.target))
 }
 
 #[cfg(test)]
@@ -117,7 +137,10 @@ mod tests {
             SideSample::Counts { bad: 0.0, total: 30.0 },
             "what was before is not counted"
         );
+        let since_start = history.since_start(&edge).unwrap();
+        assert_eq!((since_start.anchor, since_start.target), (at(0), (0.0, 40.0)), "and nothing is forgotten that was");
         history.add(at(13), &view(3, 0), window);
+        assert_eq!(history.since_start(&edge).unwrap().target, (0.0, 0.0));
         assert!(matches!(history.of(&edge).source, SideSample::NoData(_)), "restarted");
     }
 }

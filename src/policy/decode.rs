@@ -4,6 +4,7 @@
 //! all of its fields before it gives up, so that one walk finds everything.
 
 mod haproxy;
+mod metrics;
 mod steps;
 mod windows;
 
@@ -262,11 +263,22 @@ fn analysis(at: &Cursor<'_>) -> Option<Analysis> {
         reaches_back(interval, window, at, window_at.is_some());
     }
     let prometheus = fields.or("prometheus", None, |at| prometheus(&at).map(Some));
-    let metrics = fields.require("metrics").and_then(|at| metrics(&at, prometheus.as_ref()));
+    let metrics = fields.require("metrics").and_then(|at| metrics::metrics(&at, prometheus.as_ref()));
     let share = ShareSpec { total: None, tolerance: Weight::percent_saturating(5), min_samples: 100 };
     let share = fields.or("share", share.clone(), |at| share_spec(&at, share));
+    let false_rollbacks = fields.or("falseRollbacks", false_rollbacks(), |at| match at.fraction()? {
+        fraction if fraction > 0.0 && fraction <= 0.1 => Some(fraction),
+        _ => at.refuse("must be above 0% and at most 10%", Some("0.1% is the default: one migration of a thousand")),
+    });
     fields.finish();
-    Some(Analysis { interval: interval?, window: window?, prometheus: prometheus?, metrics: metrics?, share: share? })
+    Some(Analysis {
+        interval: interval?,
+        window: window?,
+        prometheus: prometheus?,
+        metrics: metrics?,
+        share: share?,
+        false_rollbacks: false_rollbacks?,
+    })
 }
 
 /// Time between two looks unless a policy says otherwise.
@@ -298,66 +310,9 @@ fn prometheus(at: &Cursor<'_>) -> Option<PrometheusSpec> {
     Some(PrometheusSpec { address: address? })
 }
 
-fn metrics(at: &Cursor<'_>, prometheus: Option<&Option<PrometheusSpec>>) -> Option<Vec<MetricSpec>> {
-    at.each_named(|item| {
-        let mut fields = item.fields()?;
-        let name = fields.require("name").and_then(|at| at.name());
-        let source = metric_source(&mut fields, prometheus);
-        let max = fields.require("max").and_then(|at| match at.fraction()? {
-            max if max < 1.0 => Some(max),
-            _ => at
-                .refuse("accepts a target on which every request fails", Some("write 1% for one request in a hundred")),
-        });
-        let baseline =
-            fields.or("baseline", None, |at| at.one_of(&[("source", Some(Baseline::Source)), ("none", None)]));
-        let min_samples = fields.or("minSamples", 50, |at| at.count(1));
-        let on_no_data = fields.or("onNoData", (), |at| match at.text()?.as_str() {
-            "hold" => Some(()),
-            _ => at.refuse(
-                "only hold is possible: missing data neither advances nor rolls back",
-                Some("write onNoData: hold, or leave it out"),
-            ),
-        });
-        fields.finish();
-        let metric =
-            MetricSpec { name: name?, source: source?, max: max?, baseline: baseline?, min_samples: min_samples? };
-        on_no_data.and(Some(metric))
-    })
-}
-
-fn metric_source(fields: &mut Fields<'_>, prometheus: Option<&Option<PrometheusSpec>>) -> Option<MetricSource> {
-    match fields.variant(&["errorRate", "planeErrors"])? {
-        ("errorRate", at) => {
-            let mut fields = at.fields()?;
-            let errors = fields.require("errors").and_then(|at| query(&at));
-            let total = fields.require("total").and_then(|at| query(&at));
-            fields.finish();
-            if prometheus == Some(&None) {
-                return at.refuse("needs a Prometheus to ask", Some("add analysis.prometheus.address"));
-            }
-            Some(MetricSource::ErrorRate { errors: errors?, total: total? })
-        }
-        (_, at) => {
-            let mut fields = at.fields()?;
-            let plane = fields.require("plane").and_then(|at| at.name());
-            fields.finish();
-            Some(MetricSource::PlaneErrors { plane: plane? })
-        }
-    }
-}
-
-/// A query that tells the two clusters apart and follows the window.
-fn query(at: &Cursor<'_>) -> Option<String> {
-    let text = at.text()?;
-    match crate::analysis::template::check(&text) {
-        Ok(()) => Some(text),
-        Err(error) => at.refuse(error.to_string(), Some(error.help())),
-    }
-}
-
 fn share_spec(at: &Cursor<'_>, absent: ShareSpec) -> Option<ShareSpec> {
     let mut fields = at.fields()?;
-    let total = fields.or("total", None, |at| query(&at).map(Some));
+    let total = fields.or("total", None, |at| metrics::query(&at).map(Some));
     let tolerance = fields.or("tolerance", absent.tolerance, |at| match at.fraction()? {
         fraction if fraction < 0.5 => Some(Weight::nearest(fraction)),
         _ => at.refuse("must be below 50%, or a share says nothing about the weight", Some("5% is the default")),

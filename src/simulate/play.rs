@@ -13,6 +13,7 @@ use super::case::{Case, CrashPoint, Moment, NEVER, Wish, millis};
 use super::person::{Deed, Person};
 use super::promise::{Broken, Promise, Watcher};
 use super::world::{Readings, Sight, World, stamp};
+use crate::analysis::record::Stage;
 use crate::migration::state::{Cause, Phase, Shifting, Standing, State};
 use crate::migration::{Action, Decision, Outcome, Snapshot, WaitingOn};
 use crate::policy::Assignment;
@@ -198,7 +199,8 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
     fn pass(&mut self) -> Result<Moment, Broken> {
         self.passes += 1;
         let now = self.world.now;
-        self.sight.look(&self.world, &mut self.controller.readings);
+        let stage = Stage::of(&self.controller.state);
+        self.sight.look(&self.world, stage, &mut self.controller.readings);
         std::mem::swap(&mut self.sight.snapshot.outcomes, &mut self.controller.outcomes);
         self.controller.outcomes.clear();
         let (before, snapshot) = (&self.controller.state, &self.sight.snapshot);

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use self::evidence::{clearly_bad, share_agrees, within_limits};
 use crate::migration::snapshot::{Observed, PlaneView, Snapshot};
-use crate::migration::state::{Phase, State};
+use crate::migration::state::{Phase, Shifting, State};
 use crate::migration::{Action, Command, Decision, Request};
 use crate::policy::{Assignment, Name, ShiftPolicy, Step, Weight};
 
@@ -104,6 +104,8 @@ pub(super) struct Watcher<'p> {
     soaking: Option<Timestamp>,
     /// Since when every plane has been seen at the step's weight.
     settled: Option<Timestamp>,
+    /// Since when every plane has shown the weight it shows, and a number that tells those weights apart.
+    steady: (Option<Timestamp>, u64),
     /// A person asked to pause.
     paused: bool,
     /// Letters that were taken, and the step in which a person let something pass.
@@ -122,6 +124,7 @@ impl<'p> Watcher<'p> {
             rolling_back: None,
             soaking: None,
             settled: None,
+            steady: (None, 0),
             paused: false,
             taken: BTreeSet::new(),
             word: None,
@@ -133,6 +136,7 @@ impl<'p> Watcher<'p> {
     pub fn judge(&mut self, before: &State, snapshot: &Snapshot, decision: &Decision) -> Result<(), Broken> {
         let after = &decision.state;
         self.settled = self.settled_since(before, snapshot);
+        self.steady = self.steady_since(snapshot);
         self.judge_letters(before, snapshot, decision)?;
         match (&before.phase, &after.phase) {
             (Phase::Shifting(was), Phase::Shifting(is)) if was.step == is.step => {
@@ -240,6 +244,13 @@ impl<'p> Watcher<'p> {
         let elsewhere =
             self.planes.iter().any(|(name, ..)| weight(snapshot, name).is_some_and(|shown| shown != wanted));
         if all { self.settled.or(Some(snapshot.now)) } else { self.settled.filter(|_| !elsewhere) }
+    }
+
+    fn steady_since(&self, snapshot: &Snapshot) -> (Option<Timestamp>, u64) {
+        let points = |name| weight(snapshot, name).map_or(0, |weight| u64::from(weight.basis_points()) + 1);
+        let shown = self.planes.iter().fold(0, |shown: u64, (name, ..)| shown.wrapping_mul(10_007) + points(name));
+        let (since, before) = self.steady;
+        (since.filter(|_| shown == before).or(Some(snapshot.now)), shown)
     }
 
     /// The weight a step has to bring about: its own, or after a drill that of the last step that had one.
@@ -382,7 +393,7 @@ impl<'p> Watcher<'p> {
         hold(soaked, Promise::Evidence, || "it was committed before it had soaked".to_owned())?;
         let full = self.planes.iter().all(|(name, ..)| weight(snapshot, name) == Some(Weight::FULL));
         hold(full, Promise::Evidence, || "it was committed while a plane was not seen at 100%".to_owned())?;
-        let bad = self.clearly_bad(snapshot);
+        let bad = self.clearly_bad(snapshot, true);
         hold(bad.is_none(), Promise::Evidence, || format!("it was committed while {} failed", bad.unwrap_or_default()))
     }
 
@@ -391,15 +402,25 @@ impl<'p> Watcher<'p> {
         let given = self.planes.iter().any(|(_, origin, left)| left.to > *origin);
         let serving = given && matches!(before.phase, Phase::Shifting(_) | Phase::Soaking { .. });
         let protected = !matches!(after.phase, Phase::Shifting(_) | Phase::Soaking { .. });
-        let bad = if serving && !protected { self.clearly_bad(snapshot) } else { None };
+        // What happened before the first step was nobody's traffic that anybody here had given.
+        let window = self.policy.analysis.window;
+        let given_for_long = match &before.phase {
+            Phase::Shifting(Shifting { step: 0, since, .. }) => snapshot.now.duration_since(*since) >= window,
+            _ => true,
+        };
+        let bad = if serving && !protected { self.clearly_bad(snapshot, given_for_long) } else { None };
         hold(bad.is_none(), Promise::NoDataHolds, || {
             format!("it keeps its traffic while {} fails", bad.unwrap_or_default())
         })
     }
 
-    fn clearly_bad(&self, snapshot: &Snapshot) -> Option<String> {
-        let metrics = &self.policy.analysis.metrics;
-        let bad = metrics.iter().find(|spec| snapshot.metrics.get(&spec.name).is_some_and(|s| clearly_bad(spec, s)));
+    fn clearly_bad(&self, snapshot: &Snapshot, given_for_long: bool) -> Option<String> {
+        let analysis = &self.policy.analysis;
+        // In a window in which weights changed the sides did not serve at the same time: where both began to fail within it, most
+        // requests of the one are from before and most of the other from after.
+        let steady = self.steady.0.is_some_and(|since| snapshot.now.duration_since(since) >= analysis.window);
+        let mut metrics = analysis.metrics.iter().filter(|spec| steady || given_for_long && spec.baseline.is_none());
+        let bad = metrics.find(|spec| snapshot.metrics.get(&spec.name).is_some_and(|s| clearly_bad(spec, s)));
         bad.map(|spec| spec.name.to_string())
     }
 

@@ -15,7 +15,7 @@ use self::traffic::{Counts, Traffic};
 use super::case::{Case, CrashPoint, Kind, Lie, Moment, NEVER, Wish, millis};
 use super::random::Random;
 use crate::migration::command::{Command, Request};
-use crate::policy::{Assignment, MetricSource, Weight};
+use crate::policy::{Assignment, Weight};
 
 /// Between one pod of the target getting ready and the next, in milliseconds.
 const STAGGER: Moment = 300;
@@ -92,7 +92,7 @@ impl<'c> World<'c> {
             letters_sent: 0,
             window: millis(analysis.window),
             has_prometheus: analysis.share.total.is_some()
-                || analysis.metrics.iter().any(|metric| matches!(metric.source, MetricSource::ErrorRate { .. })),
+                || analysis.metrics.iter().any(|metric| metric.source.queries().is_some()),
             excuses: analysis.metrics.iter().all(|metric| metric.baseline.is_some()),
             applied: None,
             in_sync: false,

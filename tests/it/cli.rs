@@ -200,3 +200,79 @@ fn a_plugin_of_kubectl_calls_itself_what_people_type() {
     assert!(text(&output.stdout).contains("Usage: kubectl crossfade run"), "{}", text(&output.stdout));
     assert!(text(&crossfade(&["run", "--help"]).stdout).contains("Usage: crossfade run"));
 }
+
+#[test]
+fn lint_says_what_a_policy_can_see() {
+    let arguments =
+        ["policy", "lint", "policies/careful.yaml", "--rate", "200", "--healthy", "0.2%", "--scrape", "60s"];
+    let output = crossfade(&arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    for told in ["holds 2.0 scrapes", "step 1 goes on before errors could have seen 0.40%", "rolled back 0.10%"] {
+        assert!(shown.contains(told), "{shown}");
+    }
+    assert!(!shown.contains("step 3 goes on before"), "{shown}");
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    let output = crossfade(&[&arguments[..], &["-o", "json"]].concat());
+    let clean: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(clean["forecasts"][0]["steps"].as_array().map(Vec::len), Some(4), "{clean}");
+    for wrong in [&["--rate", "0"][..], &["--healthy", "2"], &["--rate", "9", "--healthy", "0"], &["--scrape", "soon"]]
+    {
+        let output = crossfade(&[&["policy", "lint", "policies/careful.yaml"], wrong].concat());
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+/// A server that answers so many requests, each with what `answer` makes of its body.
+fn prometheus(requests: usize, answer: fn(&str) -> String) -> (String, std::thread::JoinHandle<()>) {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let serve = move || {
+        for _ in 0..requests {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                if line.trim().is_empty() {
+                    break;
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            let answer = answer(&text(&body));
+            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", answer.len());
+            stream.write_all((head + &answer).as_bytes()).unwrap();
+        }
+    };
+    (address, std::thread::spawn(serve))
+}
+
+#[test]
+fn explain_asks_once_and_says_why() {
+    let (address, server) = prometheus(4, |asked| {
+        let value = match (asked.contains("5.."), asked.contains("green")) {
+            (true, true) => "120",
+            (true, false) => "2",
+            (false, _) => "1000",
+        };
+        let series = serde_json::json!({"metric": {}, "value": [1, value]});
+        serde_json::json!({"status": "success", "data": {"resultType": "vector", "result": [series]}}).to_string()
+    });
+    let lab = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/checkout.yaml")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("checkout.yaml");
+    std::fs::write(&file, lab.replace("http://10.213.0.22:9090", &address)).unwrap();
+    let output = crossfade(&["policy", "explain", "-f", file.to_str().unwrap()]);
+    server.join().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    for told in ["cluster=\"green\",code=~\"5..\"", "2.0 of 1000.0 requests bad", "120.0 of 1000.0", "Fail", "proof"] {
+        assert!(shown.contains(told), "{told} in {shown}");
+    }
+}

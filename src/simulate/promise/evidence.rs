@@ -26,9 +26,10 @@ pub(super) fn within_limits(spec: &MetricSpec, sample: &MetricSample) -> bool {
     fraction(&sample.target).filter(enough).is_some_and(|(bad, _)| bad <= limit(spec, sample))
 }
 
-/// More bad requests than are accepted: the least a rollback needs.
+/// More bad requests than are accepted, or than on the source where that is the baseline: the least a rollback needs.
 pub(super) fn worth_going_back(spec: &MetricSpec, sample: &MetricSample) -> bool {
-    fraction(&sample.target).is_some_and(|(bad, _)| bad > limit(spec, sample))
+    let source = spec.baseline.and_then(|_| fraction(&sample.source)).map_or(spec.max, |(source, _)| source);
+    fraction(&sample.target).is_some_and(|(bad, _)| bad > spec.max.min(source))
 }
 
 /// So bad that no statistics are needed. A source that few requests came to may truly be worse than it looks, by four standard

@@ -4,15 +4,17 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::World;
 use super::traffic::Counts;
+use crate::analysis::questions::{AllLearnt, reading};
+use crate::analysis::record::{self, Reach, Record, Stage};
 use crate::cluster::{ObjectRef, Replicas};
 use crate::migration::Snapshot;
 use crate::migration::snapshot::{MirrorView, MirroredObject, Observed, SidePair, SideSample};
 use crate::policy::{Assignment, MetricSource, Name};
-use crate::simulate::case::{Lie, Moment};
+use crate::simulate::case::{Lie, Moment, millis};
 
 /// A moment as a time.
 pub(in crate::simulate) fn stamp(moment: Moment) -> Timestamp {
@@ -20,8 +22,14 @@ pub(in crate::simulate) fn stamp(moment: Moment) -> Timestamp {
 }
 
 /// What a controller remembers of the planes' counters; gone when it is killed.
-#[derive(Debug, Default, Clone)]
-pub(in crate::simulate) struct Readings(Vec<Reading>);
+#[derive(Debug, Default)]
+pub(in crate::simulate) struct Readings {
+    planes: Vec<Reading>,
+    reach: Reach,
+    /// In the order of the metrics' names.
+    records: Vec<Record>,
+    looked: Option<Moment>,
+}
 
 /// The first and the last reading of a plane since it was started.
 #[derive(Debug, Default, Clone, Copy)]
@@ -42,8 +50,16 @@ enum Source {
 pub(in crate::simulate) struct Sight {
     pub snapshot: Snapshot,
     workload: ObjectRef,
-    /// In the order of the metrics' names.
-    sources: Vec<Source>,
+    /// In the order of their names.
+    metrics: Vec<Metric>,
+    window: SignedDuration,
+}
+
+/// A metric that nothing was learnt about yet, and where its numbers come from.
+struct Metric {
+    name: Name,
+    source: Source,
+    fresh: Record,
 }
 
 const REFUSED: &str = "no answer";
@@ -59,11 +75,16 @@ impl Sight {
         let nothing = || SideSample::NoData(String::new());
         let sample = || SidePair { source: nothing(), target: nothing() };
         let place = |name: &Name| world.planes.iter().position(|plane| plane.name == *name).unwrap_or_default();
-        let sources = assignment.policy.analysis.metrics.iter().map(|spec| match &spec.source {
-            MetricSource::ErrorRate { .. } => (&spec.name, Source::Prometheus),
-            MetricSource::PlaneErrors { plane } => (&spec.name, Source::Plane(place(plane))),
+        let analysis = &assignment.policy.analysis;
+        let metrics = analysis.metrics.iter().map(|spec| {
+            let source = match &spec.source {
+                MetricSource::ErrorRate { .. } | MetricSource::SlowRate { .. } => Source::Prometheus,
+                MetricSource::PlaneErrors { plane } => Source::Plane(place(plane)),
+            };
+            Metric { name: spec.name.clone(), source, fresh: Record::new(spec, analysis.window) }
         });
-        let sources: BTreeMap<_, _> = sources.collect();
+        let mut metrics: Vec<Metric> = metrics.collect();
+        metrics.sort_by(|a, b| a.name.cmp(&b.name));
         let unseen = || Observed::Unknown(REFUSED.to_owned());
         let snapshot = Snapshot {
             now: stamp(0),
@@ -78,32 +99,72 @@ impl Sight {
                 .map(|plane| (plane.name.clone(), Observed::Unknown(REFUSED.to_owned())))
                 .collect(),
             plane_problems: Vec::new(),
-            metrics: sources.keys().map(|name| ((*name).clone(), sample())).collect(),
+            metrics: metrics.iter().map(|metric| (metric.name.clone(), sample())).collect(),
+            learnt: AllLearnt::new(),
             share: sample(),
         };
-        Self { snapshot, workload, sources: sources.into_values().collect() }
+        Self { snapshot, workload, metrics, window: analysis.window }
     }
 
-    /// Looks at the world.
-    pub fn look(&mut self, world: &World<'_>, readings: &mut Readings) {
+    /// Looks at the world, in some stage of the migration.
+    pub fn look(&mut self, world: &World<'_>, stage: Option<Stage>, readings: &mut Readings) {
         self.snapshot.now = stamp(world.now);
         self.snapshot.commands.clone_from(&world.letters);
         self.look_at_clusters(world);
         self.look_at_planes(world);
         readings.add(world);
-        let metrics = self.snapshot.metrics.values_mut().zip(&self.sources);
-        for (sample, source) in metrics {
-            *sample = match source {
-                Source::Prometheus => world.prometheus(),
-                Source::Plane(plane) => pair(readings.counted(world, *plane)),
+        let metrics = self.snapshot.metrics.values_mut().zip(&self.metrics);
+        for (sample, metric) in metrics {
+            *sample = match metric.source {
+                Source::Prometheus => world.prometheus(None),
+                Source::Plane(plane) => pair(readings.counted(world, plane)),
             };
         }
+        self.learn(world, stage, readings);
         self.snapshot.share = if world.has_prometheus {
-            world.prometheus()
+            world.prometheus(None)
         } else {
             let counted = (0..world.planes.len()).filter_map(|plane| readings.counted(world, plane));
             pair(counted.reduce(Counts::plus))
         };
+    }
+
+    /// Takes in what was counted since the last look.
+    fn learn(&mut self, world: &World<'_>, stage: Option<Stage>, readings: &mut Readings) {
+        let (now, Some(stage)) = (self.snapshot.now, stage) else {
+            readings.records.clear();
+            readings.looked = None;
+            readings.reach = Reach::default();
+            return self.snapshot.learnt.clear();
+        };
+        let anchor = readings.reach.anchor(now, stage, self.window);
+        if readings.records.is_empty() {
+            readings.records.extend(self.metrics.iter().map(|metric| metric.fresh.clone()));
+        }
+        // Looks that were left out were looks all the same: the planes' counters were read all the time.
+        let earlier = world.now - millis(self.window);
+        let left_out = readings.looked.is_some_and(|looked| looked < earlier).then_some(earlier);
+        for (place, metric) in self.metrics.iter().enumerate() {
+            let totals = match metric.source {
+                Source::Prometheus => reading(anchor, &world.prometheus(Some(anchor.as_millisecond()))),
+                Source::Plane(plane) => {
+                    if let Some(at) = left_out {
+                        let totals = readings.since_start(world, plane, at);
+                        readings.records[place].learn(stamp(at), stage, totals);
+                    }
+                    readings.since_start(world, plane, world.now)
+                }
+            };
+            if totals.is_some() && matches!(metric.source, Source::Prometheus) {
+                readings.reach.read(now);
+            }
+            let learnt = readings.records[place].learn(now, stage, totals);
+            match self.snapshot.learnt.get_mut(&metric.name) {
+                Some(known) => *known = learnt,
+                None => _ = self.snapshot.learnt.insert(metric.name.clone(), learnt),
+            }
+        }
+        readings.looked = Some(world.now);
     }
 
     fn look_at_clusters(&mut self, world: &World<'_>) {
@@ -172,8 +233,8 @@ fn no_data() -> SideSample {
 
 impl Readings {
     fn add(&mut self, world: &World<'_>) {
-        self.0.resize(world.planes.len(), Reading::default());
-        for (reading, plane) in self.0.iter_mut().zip(&world.planes).filter(|(_, plane)| world.now >= plane.away) {
+        self.planes.resize(world.planes.len(), Reading::default());
+        for (reading, plane) in self.planes.iter_mut().zip(&world.planes).filter(|(_, plane)| world.now >= plane.away) {
             if reading.restarts != plane.restarts || reading.first.is_none() {
                 *reading = Reading { restarts: plane.restarts, first: Some(world.now), last: world.now };
             }
@@ -183,16 +244,24 @@ impl Readings {
 
     /// What a plane counted within the window, once it was read twice.
     fn counted(&self, world: &World<'_>, plane: usize) -> Option<Counts> {
-        let Reading { first, last, .. } = *self.0.get(plane)?;
+        let Reading { first, last, .. } = *self.planes.get(plane)?;
         let first = first.filter(|first| *first < last)?;
         Some(world.traffic.between(plane, first.max(last - world.window), last))
+    }
+
+    /// What a plane counted since it was first read after its start.
+    fn since_start(&self, world: &World<'_>, plane: usize, until: Moment) -> Option<record::Reading> {
+        let Reading { first, last, .. } = *self.planes.get(plane)?;
+        let last = last.min(until);
+        let first = first.filter(|first| *first <= last)?;
+        reading(stamp(first), &pair(Some(world.traffic.between(plane, first, last))))
     }
 }
 
 impl World<'_> {
-    /// What Prometheus says of all planes together.
-    fn prometheus(&self) -> SidePair<SideSample> {
-        let (until, since, lie) = self.until.prometheus;
+    /// What Prometheus says of all planes together, over the window or since a moment.
+    fn prometheus(&self, since: Option<Moment>) -> SidePair<SideSample> {
+        let (until, stale, lie) = self.until.prometheus;
         let lie = lie.filter(|_| self.now < until);
         let at = match lie {
             Some(Lie::Away) => {
@@ -200,10 +269,11 @@ impl World<'_> {
                 return SidePair { source: error(), target: error() };
             }
             Some(Lie::Empty) => return pair(None),
-            Some(Lie::Stale) => since,
+            Some(Lie::Stale) => stale,
             Some(Lie::Half) | None => self.now,
         };
-        let counts = (0..self.planes.len()).map(|plane| self.traffic.between(plane, at - self.window, at));
+        let from = since.unwrap_or(at - self.window).min(at);
+        let counts = (0..self.planes.len()).map(|plane| self.traffic.between(plane, from, at));
         let counts = counts.fold(Counts::default(), Counts::plus);
         let SidePair { source, target } = pair(Some(counts));
         let target = if lie == Some(Lie::Half) || counts.target == 0.0 { no_data() } else { target };

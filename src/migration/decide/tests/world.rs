@@ -43,7 +43,7 @@ spec:
     prometheus: {address: "http://prometheus:9090"}
     metrics:
       - name: errors
-        errorRate: {errors: 'e{c="{{ cluster }}"}', total: 't{c="{{ cluster }}"}'}
+        errorRate: {errors: 'increase(e{c="{{ cluster }}"}[{{ window }}])', total: 'increase(t{c="{{ cluster }}"}[{{ window }}])'}
         max: 1%
         baseline: source
 "#;
@@ -163,6 +163,7 @@ impl World {
             planes: planes.collect(),
             plane_problems: self.problems.clone(),
             metrics: [(name("errors"), sample.clone())].into(),
+            learnt: BTreeMap::new(),
             share: sample,
         }
     }

@@ -1,0 +1,170 @@
+//! What has to be asked for the metrics of a policy, and what the answers mean. PURE.
+//!
+//! A query is asked once, however many metrics have it, and with one or two lengths of its window: the policy's own, and the one that
+//! reaches back to the anchor of what is learnt (see `record`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::record::Reading;
+use super::template::{self, Values};
+use crate::migration::snapshot::{MetricSample, SidePair, SideSample};
+use crate::policy::{Assignment, MetricSource, Name};
+
+/// The number each query gives, nothing where it has no series, or why it could not be asked.
+pub type Answers = BTreeMap<String, Result<Option<f64>, String>>;
+
+/// The metrics of a migration, looking back so far.
+#[derive(Debug, Clone, Copy)]
+pub struct Questions<'a> {
+    /// The migration and its policy.
+    pub assignment: &'a Assignment,
+    /// How far each query looks back.
+    pub window: SignedDuration,
+}
+
+impl<'a> Questions<'a> {
+    /// Over the policy's own window.
+    pub fn of(assignment: &'a Assignment) -> Self {
+        Self { assignment, window: assignment.policy.analysis.window }
+    }
+
+    /// Every query that counts for a metric.
+    pub fn of_metrics(&self) -> BTreeSet<String> {
+        let metrics = &self.assignment.policy.analysis.metrics;
+        let queries = metrics.iter().filter_map(|spec| spec.source.queries());
+        queries.flat_map(|queries| self.for_both(queries.counted).chain(self.for_both(queries.total))).collect()
+    }
+
+    /// The queries of the measured share.
+    pub fn of_share(&self) -> BTreeSet<String> {
+        share_template(self.assignment).into_iter().flat_map(|template| self.for_both(template)).collect()
+    }
+
+    fn for_both(&self, template: &str) -> impl Iterator<Item = String> + use<> {
+        let migration = &self.assignment.migration;
+        [&migration.source, &migration.target].map(|cluster| self.render(template, cluster.name())).into_iter()
+    }
+
+    /// A template for one cluster.
+    pub fn render(&self, template: &str, cluster: &str) -> String {
+        let namespace = self.assignment.migration.namespace.as_str();
+        // Templates were checked when the policy was read.
+        template::render(template, Values { cluster, namespace, window: self.window }).unwrap_or_default()
+    }
+
+    /// What Prometheus says of a metric; `None` where it is not asked for it.
+    pub fn sample(&self, source: &MetricSource, answers: &Answers) -> Option<MetricSample> {
+        let queries = source.queries()?;
+        Some(self.both(|cluster| {
+            let total = self.answer(queries.total, cluster, answers);
+            let counted = self.answer(queries.counted, cluster, answers);
+            if queries.counts_bad { counts(counted, total) } else { counts(rest(counted, &total), total) }
+        }))
+    }
+
+    /// What Prometheus says of the measured share; `None` where it is not asked for it.
+    pub fn share(&self, answers: &Answers) -> Option<SidePair<SideSample>> {
+        let total = share_template(self.assignment)?;
+        Some(self.both(|cluster| counts(Ok(Some(0.0)), self.answer(total, cluster, answers))))
+    }
+
+    fn both(&self, sample: impl Fn(&str) -> SideSample) -> SidePair<SideSample> {
+        let migration = &self.assignment.migration;
+        SidePair { source: sample(migration.source.name()), target: sample(migration.target.name()) }
+    }
+
+    fn answer(&self, template: &str, cluster: &str, answers: &Answers) -> Result<Option<f64>, String> {
+        let answer = answers.get(&self.render(template, cluster)).cloned();
+        answer.unwrap_or_else(|| Err("it was not asked".to_owned()))
+    }
+}
+
+/// The query that counts all requests: the policy's own, or the total of its first metric that has one.
+fn share_template(assignment: &Assignment) -> Option<&str> {
+    let analysis = &assignment.policy.analysis;
+    let first = analysis.metrics.iter().find_map(|spec| Some(spec.source.queries()?.total));
+    analysis.share.total.as_deref().or(first)
+}
+
+/// All requests but those counted.
+fn rest(counted: Result<Option<f64>, String>, total: &Result<Option<f64>, String>) -> Result<Option<f64>, String> {
+    let counted = counted?;
+    // No bucket where requests were counted is a mistake in the query, and not a service on which everything is slow.
+    let all = total.clone()?;
+    match (counted, all) {
+        (Some(counted), Some(all)) => Ok(Some((all - counted).max(0.0))),
+        (None, Some(_)) => Err("no requests were counted within the time, where there were some in all".to_owned()),
+        (_, None) => Ok(None),
+    }
+}
+
+/// Two answers as one sample. Where requests were counted and no bad one ever was, the series of bad ones does not exist
+/// yet: that is zero. The other way round nothing can be said.
+fn counts(bad: Result<Option<f64>, String>, total: Result<Option<f64>, String>) -> SideSample {
+    match (bad, total) {
+        (Err(why), _) | (_, Err(why)) => SideSample::Error(why),
+        (_, Ok(None)) => SideSample::NoData("no requests were counted".to_owned()),
+        (Ok(bad), Ok(Some(total))) if total.is_nan() || bad.is_some_and(f64::is_nan) => {
+            SideSample::NoData("the query gives NaN, which is no number".to_owned())
+        }
+        (Ok(bad), Ok(Some(total))) => SideSample::Counts { bad: bad.unwrap_or(0.0), total },
+    }
+}
+
+/// A sample as totals since an anchor. A side without requests counted none; where that is true of both, or one could not be asked,
+/// there is no reading.
+pub fn reading(anchor: Timestamp, sample: &MetricSample) -> Option<Reading> {
+    let side = |sample: &SideSample| match sample {
+        SideSample::Counts { bad, total } => Some(Some((bad.max(0.0), total.max(0.0)))),
+        SideSample::NoData(_) => Some(None),
+        SideSample::Error(_) => None,
+    };
+    let (source, target) = (side(&sample.source)?, side(&sample.target)?);
+    source.or(target)?;
+    Some(Reading { anchor, source: source.unwrap_or_default(), target: target.unwrap_or_default() })
+}
+
+/// What each metric has come to, by name.
+pub type AllLearnt = BTreeMap<Name, super::record::Learnt>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_is_what_was_not_within() {
+        let slow = |within, total| {
+            let total = Ok(total);
+            counts(rest(Ok(within), &total), total)
+        };
+        assert_eq!(slow(Some(90.0), Some(100.0)), SideSample::Counts { bad: 10.0, total: 100.0 });
+        assert_eq!(slow(Some(101.0), Some(100.0)), SideSample::Counts { bad: 0.0, total: 100.0 });
+        assert!(matches!(slow(None, Some(100.0)), SideSample::Error(_)));
+        assert!(matches!(slow(None, None), SideSample::NoData(_)));
+    }
+
+    #[test]
+    fn what_answers_mean() {
+        assert_eq!(counts(Ok(None), Ok(Some(7.0))), SideSample::Counts { bad: 0.0, total: 7.0 });
+        assert!(matches!(counts(Ok(Some(1.0)), Ok(None)), SideSample::NoData(_)));
+        assert!(matches!(counts(Ok(Some(f64::NAN)), Ok(Some(7.0))), SideSample::NoData(_)));
+        assert!(matches!(counts(Err("away".into()), Ok(Some(7.0))), SideSample::Error(_)));
+    }
+
+    #[test]
+    fn a_reading_needs_an_answer_of_both() {
+        let counts = SideSample::Counts { bad: 1.0, total: 9.0 };
+        let (none, error) = (SideSample::NoData(String::new()), SideSample::Error(String::new()));
+        let read = |source: &SideSample, target: &SideSample| {
+            reading(Timestamp::UNIX_EPOCH, &SidePair { source: source.clone(), target: target.clone() })
+        };
+        assert_eq!(
+            read(&none, &counts).map(|reading| (reading.source, reading.target)),
+            Some(((0.0, 0.0), (1.0, 9.0)))
+        );
+        assert_eq!(read(&none, &none), None);
+        assert_eq!(read(&counts, &error), None);
+    }
+}

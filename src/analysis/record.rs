@@ -1,0 +1,239 @@
+//! What was learnt about one metric since the target was first given traffic. PURE.
+//!
+//! Counts come as totals since some moment, the *anchor*, because those are what counters and long windows give; the difference
+//! between two looks is what happened between them, and every request counts once. A reading with another anchor, after a gap or a
+//! restart of what counts, only says where to go on from.
+//!
+//! **Nothing is created by losing it.** A process that restarts has gathered nothing, and gathers anew; where the totals reach back to
+//! the beginning of the step, as those of Prometheus do, it has lost nothing of that step. How much a beginning counts follows
+//! from the step and the time alone, so no restart gives a false alarm another chance.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::sequential::{Alternatives, Events, Evidence};
+use super::statistics::Counted;
+use crate::migration::snapshot::SidePair;
+use crate::migration::state::{Phase, Standing, State};
+use crate::policy::MetricSpec;
+
+/// The step of a migration whose target may have traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stage {
+    /// Counted from 0; soaking comes after the last one.
+    pub step: usize,
+    /// How many there are, soaking not among them.
+    pub of: usize,
+    /// When it began.
+    pub since: Timestamp,
+    /// When every plane was read back at its weight.
+    pub settled: Option<Timestamp>,
+}
+
+/// The part of all mass that belongs to the first step.
+const FIRST_STEP: f64 = 0.7;
+/// The part of a stage's mass that belongs to its beginning.
+const BEGINNING: f64 = 0.9;
+/// What the beginning of the first step has: how much a target counts that is bad from its first request on.
+pub const FIRST: f64 = FIRST_STEP * BEGINNING;
+
+/// What the beginning of a step has, the first one or one of so many.
+pub fn mass_of_beginning(first: bool, of: usize) -> f64 {
+    if first { FIRST } else { (1.0 - FIRST_STEP) * BEGINNING / of.max(1) as f64 }
+}
+
+impl Stage {
+    /// The stage of a migration, while it has one.
+    pub fn of(state: &State) -> Option<Self> {
+        let of = state.assignment.policy.steps.len();
+        match &state.phase {
+            Phase::Shifting(shifting) => {
+                let settled = match shifting.standing {
+                    Standing::Settled(at) => Some(at),
+                    Standing::Moving | Standing::Proven | Standing::Drilling(_) | Standing::Late(_) => None,
+                };
+                Some(Self { step: shifting.step, of, since: shifting.since, settled })
+            }
+            Phase::Soaking { since, .. } => Some(Self { step: of, of, since: *since, settled: Some(*since) }),
+            _ => None,
+        }
+    }
+
+    /// From where on requests belong to it entirely.
+    pub fn began(&self) -> Timestamp {
+        self.settled.unwrap_or(self.since)
+    }
+
+    /// The part of all mass that beginnings up to the `window`th of this stage have, counted from 0.
+    ///
+    /// Most of it belongs to the first step, where most that is wrong with a target shows; the others share the rest. Within a stage
+    /// nine tenths belong to its beginning, and the rest to later ones, less and less: the sum over any time is at most 1.
+    fn mass(&self, windows: i64) -> f64 {
+        let stage = if self.step == 0 { FIRST_STEP } else { (1.0 - FIRST_STEP) / self.of.max(1) as f64 };
+        if windows <= 0 { 0.0 } else { stage * (1.0 - (1.0 - BEGINNING) / windows as f64) }
+    }
+}
+
+/// Bad and all requests of both sides since an anchor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reading {
+    /// Since when they were counted.
+    pub anchor: Timestamp,
+    /// The source's.
+    pub source: Counted,
+    /// The target's.
+    pub target: Counted,
+}
+
+/// What the numbers of one metric have come to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Learnt {
+    /// Evidence that the target's fraction is above its limit: see [`Evidence::value`].
+    pub above: f64,
+    /// Evidence that the target's fraction is above the source's.
+    pub worse: f64,
+    /// Bad and all requests counted since every plane settled at the weight of this step.
+    pub gathered: SidePair<Counted>,
+}
+
+/// What is remembered of one metric.
+#[derive(Debug, Clone)]
+pub struct Record {
+    limit: f64,
+    window: SignedDuration,
+    above: Evidence,
+    worse: Evidence,
+    /// The newest totals, and when they were read.
+    last: Option<(Timestamp, Reading)>,
+    /// The stage, and how many of its windows have been given their mass.
+    given: Option<(Stage, i64)>,
+    gathered: SidePair<Counted>,
+}
+
+const NOTHING: SidePair<Counted> = SidePair { source: (0.0, 0.0), target: (0.0, 0.0) };
+
+impl Record {
+    /// An empty record.
+    pub fn new(spec: &MetricSpec, window: SignedDuration) -> Self {
+        let alternatives = Alternatives::for_finding(spec.regression().times_of(spec.max));
+        let nothing = Evidence::new(alternatives);
+        Self {
+            limit: spec.max,
+            window: window.max(SignedDuration::from_millis(1)),
+            above: nothing,
+            worse: nothing,
+            last: None,
+            given: None,
+            gathered: NOTHING,
+        }
+    }
+
+    /// Takes in what was counted until now; `None` where that could not be read.
+    pub fn learn(&mut self, now: Timestamp, stage: Stage, reading: Option<Reading>) -> Learnt {
+        let reaches_back = |reading: &Reading| self.last.is_none() && reading.anchor >= stage.began();
+        self.may_begin(now, stage, reading.as_ref().is_some_and(reaches_back));
+        if let Some(reading) = reading {
+            let (news, total) = match self.last {
+                Some((_, last)) if last.anchor == reading.anchor => {
+                    let (news, total) = rise(last, reading);
+                    (Some(news), total)
+                }
+                // Totals since a moment that nothing was counted after are all news.
+                last => {
+                    let counted = last.map_or(stage.began(), |(at, _)| at);
+                    (Some(reading).filter(|reading| reading.anchor >= counted), reading)
+                }
+            };
+            news.into_iter().for_each(|news| self.count(news));
+            self.last = Some((now, total));
+        }
+        Learnt { above: self.above.value(), worse: self.worse.value(), gathered: self.gathered.clone() }
+    }
+
+    /// Gives the windows of this stage that have begun their mass.
+    fn may_begin(&mut self, now: Timestamp, stage: Stage, from_its_beginning: bool) {
+        let passed = now.duration_since(stage.since).as_millis() / self.window.as_millis().max(1);
+        let begun = i64::try_from(passed).unwrap_or(i64::MAX - 1).max(0) + 1;
+        if self.given.is_none_or(|(known, _)| known.began() != stage.began()) {
+            self.gathered = NOTHING;
+        }
+        let mass = match self.given {
+            Some((known, given)) if known.step == stage.step && known.since == stage.since => {
+                stage.mass(begun) - stage.mass(given)
+            }
+            Some(_) => stage.mass(begun),
+            None if from_its_beginning => stage.mass(1),
+            None => stage.mass(begun) - stage.mass(begun - 1),
+        };
+        self.above.may_begin(mass);
+        self.worse.may_begin(mass);
+        self.given = Some((stage, begun));
+    }
+
+    fn count(&mut self, news: Reading) {
+        let Reading { source, target, .. } = news;
+        let all = source.1 + target.1;
+        self.above.learn(Events { bad: target.0, of: target.1, share: self.limit });
+        if all > 0.0 {
+            self.worse.learn(Events { bad: target.0, of: target.0 + source.0, share: target.1 / all });
+        }
+        add(&mut self.gathered.source, source);
+        add(&mut self.gathered.target, target);
+    }
+}
+
+fn add(sum: &mut Counted, more: Counted) {
+    *sum = (sum.0 + more.0, sum.1 + more.1);
+}
+
+/// What came to each number, and where each stands now.
+///
+/// Totals do not fall; those of Prometheus tremble, because they are extrapolated to the edges of their window. Only what exceeds the
+/// highest so far is news, so that trembling is not counted over and over.
+fn rise(last: Reading, now: Reading) -> (Reading, Reading) {
+    let side = |last: Counted, now: Counted| {
+        let top = (last.0.max(now.0), last.1.max(now.1));
+        let news = (top.0 - last.0, top.1 - last.1);
+        // A bad request is one of all requests.
+        ((news.0.min(news.1), news.1), top)
+    };
+    let (source, target) = (side(last.source, now.source), side(last.target, now.target));
+    (Reading { source: source.0, target: target.0, ..now }, Reading { source: source.1, target: target.1, ..now })
+}
+
+/// Since when the totals of Prometheus are asked for.
+#[derive(Debug, Default)]
+pub struct Reach {
+    anchor: Option<Timestamp>,
+    /// When it was last answered.
+    read: Option<Timestamp>,
+}
+
+/// Longest reach, in windows. Longer ones cost the server more with every look, and tell nothing new.
+const MOST_WINDOWS: i32 = 10;
+
+impl Reach {
+    /// The anchor for a look.
+    ///
+    /// A fresh one is the beginning of the step where a window has passed since and it is not long ago. Any other one lies one window
+    /// back: after a longer gap its totals are all news, so that a target that turned bad during it is not hidden by the good time
+    /// before; else they only say where to go on from.
+    pub fn anchor(&mut self, now: Timestamp, stage: Stage, window: SignedDuration) -> Timestamp {
+        let longest = window.saturating_mul(MOST_WINDOWS);
+        let silent = self.read.is_some_and(|read| now.duration_since(read) > window);
+        if let Some(anchor) = self.anchor.filter(|anchor| !silent && now.duration_since(*anchor) <= longest) {
+            return anchor;
+        }
+        let lasted = now.duration_since(stage.began());
+        let whole = self.anchor.is_none() && window <= lasted && lasted <= longest;
+        let anchor = if whole { stage.began() } else { now.checked_sub(window).unwrap_or(Timestamp::MIN) };
+        *self.anchor.insert(anchor)
+    }
+
+    /// It was answered.
+    pub fn read(&mut self, now: Timestamp) {
+        self.read = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests;

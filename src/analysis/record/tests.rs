@@ -1,0 +1,103 @@
+use super::*;
+use crate::policy::{Baseline, MetricSource, Name};
+
+const WINDOW: SignedDuration = SignedDuration::from_secs(60);
+
+fn spec() -> MetricSpec {
+    MetricSpec {
+        name: Name::new("errors").unwrap(),
+        source: MetricSource::PlaneErrors { plane: Name::new("edge").unwrap() },
+        max: 0.01,
+        baseline: Some(Baseline::Source),
+        detect: None,
+        min_samples: 50,
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn stage(step: usize, since: i64, settled: i64) -> Stage {
+    Stage { step, of: 4, since: at(since), settled: Some(at(settled)) }
+}
+
+fn reading(anchor: i64, source: Counted, target: Counted) -> Option<Reading> {
+    Some(Reading { anchor: at(anchor), source, target })
+}
+
+fn fresh() -> Record {
+    Record::new(&spec(), WINDOW)
+}
+
+#[test]
+fn counts_every_request_once() {
+    let mut record = fresh();
+    record.learn(at(10), stage(0, 0, 0), reading(-50, (5.0, 900.0), (0.0, 10.0)));
+    let learnt = record.learn(at(11), stage(0, 0, 0), reading(-50, (6.0, 1000.0), (2.0, 20.0)));
+    assert_eq!(learnt.gathered, SidePair { source: (1.0, 100.0), target: (2.0, 10.0) });
+    record.learn(at(12), stage(0, 0, 0), None);
+    record.learn(at(13), stage(0, 0, 0), reading(-50, (6.0, 995.0), (2.0, 20.0)));
+    let learnt = record.learn(at(14), stage(0, 0, 0), reading(-50, (6.0, 1001.0), (2.0, 20.0)));
+    assert_eq!(learnt.gathered.source, (1.0, 101.0), "what trembles is not counted twice");
+    record.learn(at(15), stage(0, 0, 0), reading(13, (0.0, 50.0), (0.0, 5.0)));
+    let learnt = record.learn(at(16), stage(0, 0, 0), reading(13, (0.0, 60.0), (0.0, 6.0)));
+    assert_eq!(learnt.gathered, SidePair { source: (1.0, 111.0), target: (2.0, 11.0) }, "another anchor goes on");
+    let learnt = record.learn(at(17), stage(0, 0, 17), reading(13, (0.0, 70.0), (0.0, 7.0)));
+    assert_eq!(learnt.gathered, SidePair { source: (0.0, 10.0), target: (0.0, 1.0) }, "it settled anew");
+    let learnt = record.learn(at(99), stage(0, 0, 17), reading(39, (0.0, 600.0), (5.0, 60.0)));
+    assert_eq!(learnt.gathered, SidePair { source: (0.0, 610.0), target: (5.0, 61.0) }, "after a gap it is all news");
+}
+
+#[test]
+fn a_bad_target_is_proven_and_a_shared_fault_is_not_the_targets() {
+    let go = |source_bad: f64| {
+        let mut record = fresh();
+        let readings = (0..=20)
+            .map(f64::from)
+            .map(|look| reading(0, (look * source_bad * 90.0, look * 90.0), (look * 2.0, look * 10.0)));
+        readings.zip(1..).map(|(reading, now)| record.learn(at(now), stage(0, 0, 0), reading)).last().unwrap()
+    };
+    let alone = go(0.0);
+    assert!(alone.above > 1e6 && alone.worse > 1e6, "{alone:?}");
+    let shared = go(0.2);
+    assert!(shared.above > 1e6 && shared.worse < 1.0, "{shared:?}");
+}
+
+#[test]
+fn a_restart_loses_and_never_gains() {
+    let learn = |record: &mut Record, now: i64| {
+        let (looks, bad) = ((now * 10) as f64, now as f64);
+        record.learn(at(now), stage(1, 0, 0), reading(0, (0.0, looks), (bad * 0.05, looks)))
+    };
+    let mut record = fresh();
+    let whole: Vec<_> = (1..=90).map(|now| learn(&mut record, now)).collect();
+    let mut restarted = fresh();
+    let anew: Vec<_> = (70..=90).map(|now| learn(&mut restarted, now)).collect();
+    for (whole, anew) in whole[69..].iter().zip(&anew) {
+        assert!(anew.above <= whole.above * (1.0 + 1e-9) && anew.worse <= whole.worse * (1.0 + 1e-9));
+    }
+    // The totals reach back to the beginning of the step: nothing of it was lost.
+    assert_eq!(anew.last().unwrap().gathered, whole.last().unwrap().gathered);
+    assert!(anew.last().unwrap().worse > 0.5 * whole.last().unwrap().worse);
+}
+
+#[test]
+fn all_mass_together_is_at_most_one() {
+    let total: f64 = (0..=4).map(|step| stage(step, 0, 0).mass(1_000_000)).sum();
+    assert!((0.99..=1.0).contains(&total), "{total}");
+    assert_eq!(stage(2, 0, 0).mass(0), 0.0);
+}
+
+#[test]
+fn totals_reach_back_to_the_step_and_not_for_ever() {
+    let mut reach = Reach::default();
+    assert_eq!(reach.anchor(at(100), stage(0, 0, 95), WINDOW), at(40), "it has only begun");
+    assert_eq!(reach.anchor(at(200), stage(0, 0, 95), WINDOW), at(40));
+    assert_eq!(reach.anchor(at(700), stage(0, 0, 95), WINDOW), at(640));
+    reach.read(at(700));
+    assert_eq!(reach.anchor(at(760), stage(0, 0, 95), WINDOW), at(640));
+    assert_eq!(reach.anchor(at(780), stage(0, 0, 95), WINDOW), at(720), "it was silent for longer than a window");
+    let mut anew = Reach::default();
+    assert_eq!(anew.anchor(at(200), stage(0, 0, 95), WINDOW), at(95), "all of the step");
+}

@@ -1,0 +1,111 @@
+//! The numbers by which a target is judged: asked of Prometheus and of the planes, and remembered as far as they prove something.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+
+use super::counters::History;
+use super::in_time;
+use crate::analysis::prometheus::Prometheus;
+use crate::analysis::questions::{AllLearnt, Answers, Questions, reading};
+use crate::analysis::record::{Reach, Record, Stage};
+use crate::migration::State;
+use crate::migration::snapshot::{MetricSample, Observed, PlaneView, SidePair, SideSample};
+use crate::policy::{MetricSource, Name};
+
+/// Who is asked for numbers, and what is remembered of the answers.
+pub(super) struct Metrics {
+    prometheus: Option<Prometheus>,
+    history: History,
+    reach: Reach,
+    records: BTreeMap<Name, Record>,
+}
+
+/// What one look came to.
+pub(super) struct Numbers {
+    pub metrics: BTreeMap<Name, MetricSample>,
+    pub share: SidePair<SideSample>,
+    pub learnt: AllLearnt,
+}
+
+/// The answers of one look, and since when the longer ones count.
+#[derive(Default)]
+pub(super) struct Asked {
+    answers: Answers,
+    anchor: Option<Timestamp>,
+}
+
+impl Metrics {
+    pub(super) fn new(prometheus: Option<Prometheus>) -> Self {
+        Self { prometheus, history: History::default(), reach: Reach::default(), records: BTreeMap::new() }
+    }
+
+    /// Asks Prometheus every question of the policy, each once.
+    pub(super) async fn ask(&mut self, state: &State, now: Timestamp, patience: Duration) -> Asked {
+        let Some(prometheus) = &self.prometheus else { return Asked::default() };
+        let short = Questions::of(&state.assignment);
+        let anchor = Stage::of(state).map(|stage| self.reach.anchor(now, stage, short.window));
+        let mut queries: BTreeSet<String> = short.of_metrics();
+        queries.extend(short.of_share());
+        if let Some(anchor) = anchor {
+            queries.extend(Questions { window: now.duration_since(anchor), ..short }.of_metrics());
+        }
+        let asked = queries.into_iter().map(|query| async {
+            let answer = in_time(patience, prometheus.number(&query)).await;
+            (query, answer)
+        });
+        Asked { answers: join_all(asked).await.into_iter().collect(), anchor }
+    }
+
+    /// What the answers and the planes' own counters say.
+    pub(super) fn read(
+        &mut self,
+        state: &State,
+        now: Timestamp,
+        planes: &BTreeMap<Name, Observed<PlaneView>>,
+        asked: &Asked,
+    ) -> Numbers {
+        let analysis = &state.assignment.policy.analysis;
+        self.history.add(now, planes, analysis.window);
+        let questions = Questions::of(&state.assignment);
+        let metrics = analysis.metrics.iter().map(|spec| {
+            let sample = match &spec.source {
+                MetricSource::PlaneErrors { plane } => Some(self.history.of(plane)),
+                source => questions.sample(source, &asked.answers),
+            };
+            (spec.name.clone(), sample.unwrap_or_else(|| self.history.of_all()))
+        });
+        let metrics = metrics.collect();
+        let share = questions.share(&asked.answers).unwrap_or_else(|| self.history.of_all());
+        Numbers { metrics, share, learnt: self.learn(state, now, asked) }
+    }
+
+    /// Takes in what was counted since the last look; nothing is remembered of times without a step.
+    fn learn(&mut self, state: &State, now: Timestamp, asked: &Asked) -> AllLearnt {
+        let Some(stage) = Stage::of(state) else {
+            self.records.clear();
+            self.reach = Reach::default();
+            return AllLearnt::new();
+        };
+        let analysis = &state.assignment.policy.analysis;
+        let learnt = analysis.metrics.iter().map(|spec| {
+            let counted = match &spec.source {
+                MetricSource::PlaneErrors { plane } => self.history.since_start(plane),
+                source => asked.anchor.and_then(|anchor| {
+                    let window = now.duration_since(anchor);
+                    let questions = Questions { assignment: &state.assignment, window };
+                    reading(anchor, &questions.sample(source, &asked.answers)?)
+                }),
+            };
+            if asked.anchor.is_some() && counted.is_some() {
+                self.reach.read(now);
+            }
+            let record = self.records.entry(spec.name.clone());
+            let record = record.or_insert_with(|| Record::new(spec, analysis.window));
+            (spec.name.clone(), record.learn(now, stage, counted))
+        });
+        learnt.collect()
+    }
+}
