@@ -6,11 +6,13 @@
 mod adopt;
 mod command;
 mod completions;
+mod controller;
 mod convert;
 mod demo;
 mod explain;
 mod input;
 mod lint;
+mod object;
 mod output;
 mod policy;
 mod progress;
@@ -73,6 +75,8 @@ enum Verb {
     /// Bring manifests to API versions a newer Kubernetes serves; contacts nobody
     #[command(after_help = CONVERT_EXAMPLES)]
     Convert(convert::Convert),
+    /// Carry out the Migrations of a cluster, beside others that wait to take over
+    Controller(controller::Controller),
     /// Play a policy through thousands of stories in which things go wrong; touches nothing
     Simulate(simulate::Simulate),
     /// Show where migrations stand
@@ -199,6 +203,7 @@ async fn perform(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Demo(demo) => demo::demo(&global, demo).await,
         Verb::Run(run) => run::run(&global, run).await,
         Verb::Convert(convert) => convert::convert(&global, convert),
+        Verb::Controller(controller) => controller::controller(&global, controller).await,
         Verb::Simulate(simulate) => simulate::simulate(&global, simulate),
         Verb::Adopt(adopt) => adopt::adopt(&global, adopt).await,
         Verb::Status(status) => status::status(&global, status).await,

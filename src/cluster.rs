@@ -138,7 +138,7 @@ fn client_of(name: &str, mut config: kube::Config) -> Result<kube::Client, Clust
 }
 
 /// What is wrong with a kubeconfig. The parser quotes the lines around a mistake, which may be credentials.
-fn kubeconfig_cause(error: KubeconfigError) -> Cause {
+pub(crate) fn kubeconfig_cause(error: KubeconfigError) -> Cause {
     match error {
         KubeconfigError::Parse(_) => "it is no valid YAML of a kubeconfig".into(),
         other => other.into(),

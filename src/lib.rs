@@ -18,7 +18,8 @@
 //! - [`observe`] looks at the world; what cannot be seen is unknown, never healthy.
 //! - [`act`] remembers intents and outcomes, and carries actions out.
 //! - [`cluster`] reads and writes Kubernetes; [`plane`] reads and writes whatever splits traffic; [`analysis`] asks for numbers.
-//! - [`drive`] makes passes of all this, behind a [`fence`]; [`cli`] is how people meet it.
+//! - [`drive`] makes passes of all this, behind a [`fence`], for one migration or, in [`controller`], for many; [`cli`] is how
+//!   people meet it.
 //! - [`balancer`] and [`embedded`] are a balancer and clusters inside this process; [`demo`] shows the whole with them.
 //!
 //! PURE modules read no clock, file, socket or environment and import no module that does; a test holds them to it. Time is a
@@ -29,6 +30,7 @@ pub mod analysis;
 pub mod balancer;
 pub mod cli;
 pub mod cluster;
+pub mod controller;
 pub mod convert;
 pub mod demo;
 pub mod drive;

@@ -11,7 +11,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::journal::{Answered, JournalError};
-use crate::fence::Fence;
+use crate::controller::crd::KeptError;
+use crate::controller::home::HomeError;
+use crate::fence::{Fence, Fenced};
 use crate::migration::state::FORMAT;
 use crate::migration::{Action, Command, Outcome, Report, State};
 
@@ -45,6 +47,23 @@ pub enum StoreError {
         /// Why not.
         source: io::Error,
     },
+    /// Another process has taken the migration over.
+    #[error("another process drives {0} by now")]
+    Superseded(String),
+    /// This process may not write any more.
+    #[error(transparent)]
+    Fenced(#[from] Fenced),
+    /// What was kept cannot be taken up.
+    #[error("{place} cannot be taken up")]
+    Kept {
+        /// Where it is.
+        place: String,
+        /// Why not.
+        source: KeptError,
+    },
+    /// The home cluster did not keep it.
+    #[error(transparent)]
+    Home(#[from] HomeError),
 }
 
 /// What one migration remembers, while this process drives it.

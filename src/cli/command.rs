@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
+use super::object::{self, Place};
 use super::output::{self, Format};
 use super::{Exit, Global, input, status};
 use crate::act::directory::Directory;
@@ -16,6 +17,8 @@ use crate::observe::clock::Clock;
 pub(super) struct Simple {
     /// The migration, as NAME or NAMESPACE.NAME; not needed where there is only one
     pub(super) migration: Option<String>,
+    #[command(flatten)]
+    pub(super) place: Place,
 }
 
 #[derive(Debug, Args)]
@@ -39,6 +42,9 @@ struct Answer<'a> {
 }
 
 pub(super) async fn send(global: &Global, to: Simple, request: Request) -> anyhow::Result<Exit> {
+    if to.place.is_meant(&global.state_root()) {
+        return send_to_object(global, to, request).await;
+    }
     let directory = match status::find(&global.state_root(), to.migration.as_deref()) {
         Ok(directory) => directory,
         Err(message) => {
@@ -68,12 +74,36 @@ pub(super) async fn send(global: &Global, to: Simple, request: Request) -> anyho
             format!("{}: it was taken, and no answer came; `crossfade status` shows what it did", directory.name())
         })?,
     };
-    match global.output {
-        Format::Text if reply.accepted => {
-            output::unread(output::line(format!("{}: {}", directory.name(), reply.message)))?
+    answer(global, directory.name(), &reply)
+}
+
+/// The same of a Migration object. Its controller may be about to be elected, so it is asked in any case.
+async fn send_to_object(global: &Global, to: Simple, request: Request) -> anyhow::Result<Exit> {
+    let home = to.place.home().await?;
+    let object = match to.place.find(&home, to.migration.as_deref()).await? {
+        Ok(object) => object,
+        Err(message) => {
+            output::refuse(global.output, &message);
+            return Ok(Exit::BadInput);
         }
-        Format::Text => output::aside(format!("{}: {}", directory.name(), reply.message)),
-        format => output::machine(format, &Answer { migration: directory.name(), reply: &reply })?,
+    };
+    let by = object::who(&home, input::user()).await;
+    let command = Command { id: unique(), at: Clock::start().now(), by, request };
+    let reply = object::ask(&home, &object, &command, PATIENCE).await?.unwrap_or_else(|| {
+        let message = match object::report(&object).ok().flatten().filter(Report::has_ended) {
+            Some(report) => format!("it has ended: {}", report.phase),
+            None => "no controller answered in time; it was taken back and has no effect".to_owned(),
+        };
+        Reply { id: command.id.clone(), accepted: false, message }
+    });
+    answer(global, object::label(&object), &reply)
+}
+
+fn answer(global: &Global, migration: String, reply: &Reply) -> anyhow::Result<Exit> {
+    match global.output {
+        Format::Text if reply.accepted => output::unread(output::line(format!("{migration}: {}", reply.message)))?,
+        Format::Text => output::aside(format!("{migration}: {}", reply.message)),
+        format => output::machine(format, &Answer { migration, reply })?,
     }
     Ok(if reply.accepted { Exit::Done } else { Exit::NeedsHuman })
 }

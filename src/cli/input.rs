@@ -76,3 +76,9 @@ pub(super) fn read(path: &Path) -> anyhow::Result<SourceFile> {
     let text = text.with_context(|| format!("cannot read {name}"))?;
     Ok(SourceFile { name, text })
 }
+
+/// A name that no other process has at the same time: this machine's and this process's.
+pub(super) fn process() -> String {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}-{}", machine.trim(), std::process::id())
+}

@@ -2,16 +2,19 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use kube::api::DynamicObject;
 use serde::Serialize;
 
+use super::object::{self, Place};
 use super::output::{self, Format};
 use super::{Exit, Global, progress};
 use crate::act::directory::Directory;
+use crate::controller::home::Home;
 use crate::migration::Report;
 
 #[derive(Debug, Args)]
@@ -21,6 +24,8 @@ pub(super) struct Status {
     /// Keep watching
     #[arg(short, long)]
     watch: bool,
+    #[command(flatten)]
+    place: Place,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,6 +33,9 @@ struct Entry {
     name: String,
     driven: bool,
     report: Option<Report>,
+    /// Why it is not carried out, where it is an object that is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
 }
 
 /// Every migration below the root. A root that is not there yet has none; one that cannot be read is an error.
@@ -57,24 +65,21 @@ pub(super) fn find(root: &Path, name: Option<&str>) -> Result<Directory, String>
 }
 
 pub(super) async fn status(global: &Global, status: Status) -> anyhow::Result<Exit> {
-    let root = global.state_root();
+    let sight = match status.place.is_meant(&global.state_root()) {
+        true => Sight::Objects(status.place.home().await?),
+        false => Sight::Directories(global.state_root()),
+    };
     let mut screen = Screen::default();
     loop {
-        let mut directories = all(&root)?;
-        if let Some(name) = &status.migration {
-            match find(&root, Some(name)) {
-                Ok(directory) => directories = vec![directory],
-                Err(message) => {
-                    output::refuse(global.output, &message);
-                    return Ok(Exit::BadInput);
-                }
+        let entries = match sight.entries(&status).await? {
+            Ok(entries) => entries,
+            Err(message) => {
+                output::refuse(global.output, &message);
+                return Ok(Exit::BadInput);
             }
-        }
-        let entries = directories.iter().map(entry).collect::<anyhow::Result<Vec<Entry>>>()?;
+        };
         match global.output {
-            Format::Text if entries.is_empty() => {
-                screen.show(vec![format!("there is no migration in {}", root.display())])?
-            }
+            Format::Text if entries.is_empty() => screen.show(vec![sight.nothing()])?,
             Format::Text => screen.show(entries.iter().flat_map(Entry::lines).collect())?,
             format if screen.is_news(&entries) => output::machine(format, &entries)?,
             _ => {}
@@ -84,13 +89,60 @@ pub(super) async fn status(global: &Global, status: Status) -> anyhow::Result<Ex
         }
         tokio::select! {
             _ = tokio::signal::ctrl_c() => return Ok(Exit::Done),
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(sight.look()) => {}
         }
     }
 }
 
-/// Between two looks at the reports while somebody watches.
-const LOOK: Duration = Duration::from_millis(250);
+/// Where the migrations are that are shown.
+enum Sight {
+    /// On this machine.
+    Directories(PathBuf),
+    /// In a home cluster.
+    Objects(Home),
+}
+
+impl Sight {
+    /// What is shown of those that are meant, or why nobody can be meant.
+    async fn entries(&self, status: &Status) -> anyhow::Result<Result<Vec<Entry>, String>> {
+        let name = status.migration.as_deref();
+        match (self, name) {
+            (Self::Directories(root), None) => all(root)?.iter().map(entry).collect::<anyhow::Result<_>>().map(Ok),
+            (Self::Directories(root), name) => match find(root, name) {
+                Ok(directory) => Ok(Ok(vec![entry(&directory)?])),
+                Err(message) => Ok(Err(message)),
+            },
+            (Self::Objects(home), None) => {
+                status.place.all(home).await?.iter().map(object_entry).collect::<anyhow::Result<_>>().map(Ok)
+            }
+            (Self::Objects(home), name) => match status.place.find(home, name).await? {
+                Ok(object) => Ok(Ok(vec![object_entry(&object)?])),
+                Err(message) => Ok(Err(message)),
+            },
+        }
+    }
+
+    /// Between two looks while somebody watches. Objects come from an API server that has other things to do.
+    fn look(&self) -> Duration {
+        match self {
+            Self::Directories(_) => Duration::from_millis(250),
+            Self::Objects(_) => Duration::from_secs(1),
+        }
+    }
+
+    fn nothing(&self) -> String {
+        match self {
+            Self::Directories(root) => format!("there is no migration in {}", root.display()),
+            Self::Objects(_) => "there is no Migration".to_owned(),
+        }
+    }
+}
+
+/// Whether anybody drives an object only its controllers know; it counts as driven unless it is refused.
+fn object_entry(object: &DynamicObject) -> anyhow::Result<Entry> {
+    let refused = object::refusal(object);
+    Ok(Entry { name: object::label(object), driven: refused.is_none(), report: object::report(object)?, refused })
+}
 
 /// What was shown last: redrawn in place on a terminal, and shown only when it changed elsewhere.
 #[derive(Default)]
@@ -123,7 +175,7 @@ impl Screen {
 }
 
 fn entry(directory: &Directory) -> anyhow::Result<Entry> {
-    Ok(Entry { name: directory.name(), driven: directory.is_driven(), report: report(directory)? })
+    Ok(Entry { name: directory.name(), driven: directory.is_driven(), report: report(directory)?, refused: None })
 }
 
 /// The newest report; none where there has not been one yet, an error where it cannot be read.
@@ -139,6 +191,10 @@ fn report(directory: &Directory) -> anyhow::Result<Option<Report>> {
 impl Entry {
     fn lines(&self) -> Vec<String> {
         let mut lines = vec![self.name.clone()];
+        if let Some(refused) = &self.refused {
+            lines.push(format!("  not carried out: {refused}"));
+            return lines;
+        }
         let Some(report) = &self.report else {
             lines.push("  it has not reported yet".to_owned());
             return lines;

@@ -31,6 +31,8 @@ const IO_MODULES: &[&str] = &[
     "crate::act",
     "crate::balancer",
     "crate::cli",
+    "crate::controller::elect",
+    "crate::controller::home",
     "crate::demo",
     "crate::drive",
     "crate::embedded",

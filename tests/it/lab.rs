@@ -4,6 +4,7 @@
 //! fail without it.
 
 mod adopt;
+mod controller;
 mod faults;
 mod kills;
 mod latency;

@@ -26,7 +26,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// Between two looks at a condition that is awaited.
 const LOOK: Duration = Duration::from_millis(100);
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -69,7 +69,7 @@ impl Lab {
         }
     }
 
-    fn env(&self, name: &str) -> &str {
+    pub fn env(&self, name: &str) -> &str {
         self.env.get(name).unwrap_or_else(|| panic!("the lab's env has no {name}"))
     }
 
@@ -90,7 +90,8 @@ impl Lab {
         path
     }
 
-    fn crossfade(&self) -> Command {
+    /// `crossfade`, as it finds the lab.
+    pub fn crossfade(&self) -> Command {
         self.dressed(Command::new(env!("CARGO_BIN_EXE_crossfade")))
     }
 

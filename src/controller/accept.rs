@@ -1,0 +1,97 @@
+//! What an object means, and whether it can be carried out beside the others. No IO.
+//!
+//! An object goes through the very same reader as a file. Its mistakes are reported on it, all of them, each with its field; they
+//! are nobody else's.
+
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use serde_json::json;
+
+use crate::policy::{self, Assignment, DriverSpec, Migration, SourceFile};
+
+/// Why an object is not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// In one word.
+    pub reason: &'static str,
+    /// In a sentence.
+    pub message: String,
+}
+
+/// The policy a Migration names, where it names one.
+pub fn policy_name(migration: &DynamicObject) -> Option<&str> {
+    migration.data.pointer("/spec/policy/name")?.as_str()
+}
+
+/// Reads a Migration and its policy, or says everything that is wrong with them.
+pub fn read(migration: &DynamicObject, policy: Option<&DynamicObject>) -> Result<Assignment, Refusal> {
+    let mut files = vec![file("Migration", migration)];
+    match (policy, policy_name(migration)) {
+        (Some(policy), _) => files.push(file("ShiftPolicy", policy)),
+        (None, Some(name)) => {
+            let namespace = migration.namespace().unwrap_or_default();
+            let message = format!("spec.policy.name: there is no ShiftPolicy {name} in namespace {namespace}");
+            return Err(Refusal { reason: "NoPolicy", message });
+        }
+        // Its absence is one of the mistakes found below.
+        (None, None) => {}
+    }
+    let definitions = policy::load(&files).map_err(|invalid| Refusal {
+        reason: "InvalidSpec",
+        message: invalid.problems.iter().map(sentence).collect::<Vec<_>>().join("; "),
+    })?;
+    let read = definitions.migrations.into_iter().zip(definitions.policies).next();
+    let (migration, policy) = read.ok_or(Refusal { reason: "InvalidSpec", message: "is incomplete".to_owned() })?;
+    Ok(Assignment { migration, policy })
+}
+
+/// An object as a file: what its owner wrote, without what API servers add.
+fn file(kind: &str, object: &DynamicObject) -> SourceFile {
+    let metadata = json!({"name": object.name_any(), "namespace": object.namespace().unwrap_or_default()});
+    let spec = object.data.get("spec").cloned().unwrap_or_default();
+    let text = json!({"apiVersion": policy::API_VERSION, "kind": kind, "metadata": metadata, "spec": spec});
+    SourceFile { name: format!("{kind} {}", object.name_any()), text: text.to_string() }
+}
+
+fn sentence(problem: &policy::Problem) -> String {
+    let mut sentence = String::new();
+    if problem.file.starts_with("ShiftPolicy") {
+        sentence = format!("{}: ", problem.file);
+    }
+    if !problem.field.is_empty() {
+        sentence += &format!("{}: ", problem.field);
+    }
+    sentence += &problem.message;
+    if let Some(help) = &problem.help {
+        sentence += &format!(" ({help})");
+    }
+    sentence
+}
+
+/// What two migrations would both write, if there is anything.
+///
+/// Two selections may overlap unless they ask one label for different values: an object with the labels of both would be moved by
+/// both. A backend of a balancer belongs to one.
+pub fn contested(a: &Migration, b: &Migration) -> Option<String> {
+    for plane in &a.planes {
+        let DriverSpec::Haproxy(ours) = &plane.driver else { continue };
+        let theirs = b.planes.iter().filter_map(|plane| match &plane.driver {
+            DriverSpec::Haproxy(theirs) => Some(theirs),
+            DriverSpec::Embedded => None,
+        });
+        let same = |theirs: &&policy::HaproxySpec| (&theirs.address, &theirs.backend) == (&ours.address, &ours.backend);
+        if theirs.into_iter().any(|theirs| same(&theirs)) {
+            return Some(format!("the backend {}", ours.backend));
+        }
+    }
+    let (ours, theirs) = (&a.workloads, &b.workloads);
+    let namespace = ours.namespaces.iter().find(|namespace| theirs.namespaces.contains(namespace))?;
+    let labels = (&ours.selector.match_labels, &theirs.selector.match_labels);
+    let apart = labels.0.iter().any(|(key, value)| labels.1.get(key).is_some_and(|other| other != value));
+    let meet = [&a.source, &a.target].iter().any(|cluster| [&b.source, &b.target].contains(cluster));
+    let labels_help = "give the two selectors different values of one label";
+    (meet && !apart).then(|| format!("workloads of namespace {namespace} ({labels_help})"))
+}
+
+#[cfg(test)]
+mod tests;

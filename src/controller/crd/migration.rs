@@ -1,0 +1,142 @@
+//! The schema of a Migration. No IO.
+
+use std::collections::BTreeMap;
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::status::MigrationStatus;
+use super::{Empty, Scalar};
+
+/// What moves together, over which planes, under which policy.
+#[derive(CustomResource, KubeSchema, Debug, Clone, Serialize, Deserialize)]
+#[kube(group = "crossfade.dev", version = "v1alpha1", kind = "Migration", namespaced, status = "MigrationStatus")]
+#[kube(printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"))]
+#[kube(printcolumn(name = "Weight", type_ = "string", json_path = ".status.weight"))]
+#[kube(printcolumn(name = "Waiting", type_ = "string", json_path = ".status.waiting"))]
+#[kube(printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1))]
+#[kube(printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"))]
+#[x_kube(validation = ("!(has(self.source.context) && has(self.target.context) && self.source.context == self.target.context) && !(has(self.source.cluster) && has(self.target.cluster) && self.source.cluster == self.target.cluster)", "a migration goes from one cluster to another"))]
+#[serde(rename_all = "camelCase")]
+pub struct MigrationSpec {
+    /// The cluster traffic comes from.
+    pub source: ClusterRef,
+    /// The cluster traffic goes to.
+    pub target: ClusterRef,
+    /// What is mirrored.
+    pub workloads: Workloads,
+    /// What splits the traffic.
+    #[schemars(length(min = 1))]
+    pub planes: Vec<Plane>,
+    /// How carefully traffic moves.
+    pub policy: PolicyRef,
+    /// What commit does to the source's workloads; `retain` unless given.
+    pub on_commit: Option<OnCommit>,
+}
+
+/// A cluster, by one of two names.
+#[derive(KubeSchema, Debug, Clone, Serialize, Deserialize)]
+#[x_kube(validation = ("has(self.context) != has(self.cluster)", "needs exactly one of context, cluster"))]
+pub struct ClusterRef {
+    /// A context of the controller's own kubeconfig.
+    pub context: Option<String>,
+    /// A Cluster of this namespace.
+    pub cluster: Option<String>,
+}
+
+/// Which objects of the source belong to the migration, and how they change on the way.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Workloads {
+    /// Namespaces searched. Secrets are read nowhere else.
+    #[schemars(length(min = 1))]
+    pub namespaces: Vec<String>,
+    /// Labels an object must carry; without it everything is selected. What such objects refer to comes along.
+    pub selector: Option<Selector>,
+    /// Cluster-given fields that are kept instead of scrubbed.
+    pub keep: Option<Vec<Keep>>,
+    /// Patches applied after conversion, in order.
+    pub transforms: Option<Vec<Transform>>,
+    /// Findings about objects that would block and that somebody decided to live with, by name.
+    pub waive: Option<Vec<String>>,
+}
+
+/// A label selector.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Selector {
+    /// Labels that must have exactly these values.
+    pub match_labels: BTreeMap<String, String>,
+}
+
+/// A field that is kept.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Keep {
+    /// `nodePort` and `healthCheckNodePort` of Services.
+    NodePort,
+}
+
+/// Operations on the objects that match.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Transform {
+    /// Which objects.
+    pub r#match: Match,
+    /// RFC 6902 operations, in order.
+    #[schemars(length(min = 1))]
+    pub json_patch: Vec<Scalar>,
+}
+
+/// Which objects a transform is for.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Match {
+    /// Their kind.
+    pub kind: String,
+    /// The name of one.
+    pub name: Option<String>,
+}
+
+/// One plane, driven in one way.
+#[derive(KubeSchema, Debug, Clone, Serialize, Deserialize)]
+#[x_kube(validation = ("has(self.haproxy) != has(self.embedded)", "needs exactly one of haproxy, embedded"))]
+pub struct Plane {
+    /// Name, unique in the migration.
+    pub name: String,
+    /// A backend of a running HAProxy.
+    pub haproxy: Option<Haproxy>,
+    /// The balancer of the process itself: for the demo.
+    pub embedded: Option<Empty>,
+}
+
+/// A backend of a running HAProxy.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Haproxy {
+    /// Where its Runtime API listens: `unix:/path` or `tcp:host:port`.
+    pub address: String,
+    /// Name of the backend.
+    pub backend: String,
+    /// Its servers that lead to the source.
+    #[schemars(length(min = 1))]
+    pub source: Vec<String>,
+    /// Its servers that lead to the target.
+    #[schemars(length(min = 1))]
+    pub target: Vec<String>,
+}
+
+/// A ShiftPolicy of this namespace.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyRef {
+    /// Its name.
+    pub name: String,
+}
+
+/// What commit does to the source's workloads.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnCommit {
+    /// They stay as they are, idle.
+    Retain,
+    /// They are drained and scaled to zero.
+    ScaleToZero,
+}

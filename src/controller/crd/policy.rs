@@ -1,0 +1,177 @@
+//! The schema of a ShiftPolicy. No IO.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Empty, Scalar};
+
+/// How carefully traffic moves. A migration keeps the policy it was started with, whatever becomes of this object.
+#[derive(CustomResource, KubeSchema, Debug, Clone, Serialize, Deserialize)]
+#[kube(group = "crossfade.dev", version = "v1alpha1", kind = "ShiftPolicy", plural = "shiftpolicies", namespaced)]
+#[kube(printcolumn(name = "Soak", type_ = "string", json_path = ".spec.soak"))]
+#[kube(printcolumn(name = "Interval", type_ = "string", json_path = ".spec.analysis.interval"))]
+#[kube(printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"))]
+#[serde(rename_all = "camelCase")]
+pub struct ShiftPolicySpec {
+    /// The steps, in order; weights rise, and the last one is 100.
+    #[schemars(length(min = 1))]
+    pub steps: Vec<Step>,
+    /// Time at 100 % before commit is accepted.
+    pub soak: Option<String>,
+    /// How each step is judged.
+    pub analysis: Analysis,
+    /// How the origin is restored.
+    pub rollback: Option<Rollback>,
+    /// How long the mirror may take until every workload is ready on the target.
+    pub mirror_deadline: Option<String>,
+    /// How long a step may be at work before a person is asked.
+    pub step_deadline: Option<String>,
+    /// When it may advance.
+    pub windows: Option<Vec<Window>>,
+    /// Planes that are moved one after the other, before all others.
+    pub plane_order: Option<Vec<String>>,
+}
+
+/// One step.
+#[derive(KubeSchema, Debug, Clone, Serialize, Deserialize)]
+#[x_kube(validation = ("!(has(self.pause) && has(self.approval)) && !(has(self.pause) && has(self.drill)) && !(has(self.approval) && has(self.drill))", "needs exactly one of setWeight, pause, approval, drill"))]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// Bring every plane to this weight, in percent, and judge it there.
+    pub set_weight: Option<Scalar>,
+    /// Wait.
+    pub pause: Option<Pause>,
+    /// Wait until a person approves.
+    pub approval: Option<Empty>,
+    /// Rehearse the rollback.
+    pub drill: Option<Empty>,
+}
+
+/// A pause.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Pause {
+    /// How long; without it until `resume`.
+    pub duration: Option<String>,
+}
+
+/// How each step is judged.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Analysis {
+    /// Time between two looks.
+    pub interval: Option<String>,
+    /// How far each look reaches back.
+    pub window: Option<String>,
+    /// Where PromQL queries go.
+    pub prometheus: Option<Prometheus>,
+    /// What is measured.
+    #[schemars(length(min = 1))]
+    pub metrics: Vec<Metric>,
+    /// How the measured share is compared with the weight.
+    pub share: Option<Share>,
+    /// Fraction of migrations to a good target that may be rolled back by chance, as `0.1%`.
+    pub false_rollbacks: Option<Scalar>,
+}
+
+/// A Prometheus-compatible server.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Prometheus {
+    /// Base URL.
+    pub address: String,
+}
+
+/// One measured quantity and its limit.
+#[derive(KubeSchema, Debug, Clone, Serialize, Deserialize)]
+#[x_kube(validation = ("(has(self.errorRate) ? 1 : 0) + (has(self.slowRate) ? 1 : 0) + (has(self.planeErrors) ? 1 : 0) == 1", "needs exactly one of errorRate, slowRate, planeErrors"))]
+#[serde(rename_all = "camelCase")]
+pub struct Metric {
+    /// Name, unique in the policy.
+    pub name: String,
+    /// Two PromQL queries that count bad and all requests of one cluster.
+    pub error_rate: Option<ErrorRate>,
+    /// Two PromQL queries that count requests answered soon enough and all requests of one cluster.
+    pub slow_rate: Option<SlowRate>,
+    /// The plane's own counters.
+    pub plane_errors: Option<PlaneErrors>,
+    /// Highest accepted fraction of bad requests, as `1%` or `0.01`.
+    pub max: Scalar,
+    /// `source` excuses the target by as much as the source itself shows; `none` does not.
+    pub baseline: Option<String>,
+    /// The regression against the source that is to be found, as `2x` or `+1pp`.
+    pub detect: Option<String>,
+    /// Fewest requests in the window that count as evidence.
+    pub min_samples: Option<Scalar>,
+    /// `hold`: missing data neither advances nor rolls back.
+    pub on_no_data: Option<String>,
+}
+
+/// Queries of an error rate.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ErrorRate {
+    /// Counts bad requests.
+    pub errors: String,
+    /// Counts all requests.
+    pub total: String,
+}
+
+/// Queries of a rate of slow requests.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct SlowRate {
+    /// Counts requests answered soon enough.
+    pub within: String,
+    /// Counts all requests.
+    pub total: String,
+}
+
+/// The counters of a plane.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct PlaneErrors {
+    /// The plane.
+    pub plane: String,
+}
+
+/// How the measured share is compared with the weight.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Share {
+    /// Query that counts all requests of one cluster.
+    pub total: Option<String>,
+    /// Accepted distance, as `5%`.
+    pub tolerance: Option<Scalar>,
+    /// Fewest requests that count as evidence.
+    pub min_samples: Option<Scalar>,
+}
+
+/// How the origin is restored.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Rollback {
+    /// How gradually: `instant` unless given.
+    pub mode: Option<RollbackMode>,
+    /// How long it may take before a person is asked.
+    pub deadline: Option<String>,
+}
+
+/// How gradually traffic goes back.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum RollbackMode {
+    /// Every plane at once.
+    Instant,
+    /// By the weights it came by.
+    Stepped,
+    /// As far as the source has pods for.
+    CapacityGated,
+}
+
+/// When it may advance.
+#[derive(KubeSchema, Debug, Clone, Serialize, Deserialize)]
+#[x_kube(validation = ("has(self.allow) != has(self.deny)", "needs exactly one of allow, deny"))]
+pub struct Window {
+    /// Only within this range.
+    pub allow: Option<String>,
+    /// Never within this range.
+    pub deny: Option<String>,
+    /// IANA name of the time zone.
+    pub timezone: String,
+}

@@ -1,0 +1,75 @@
+//! The world of one migration: its clusters, by context or by registered Cluster, and its planes. IO.
+
+use std::path::PathBuf;
+
+use kube::api::DynamicObject;
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use kube::runtime::reflector;
+
+use super::accept::Refusal;
+use super::home::{Home, Key};
+use crate::cluster::Link;
+use crate::drive::World;
+use crate::migration::snapshot::chain;
+use crate::plane;
+use crate::policy::{Assignment, ClusterRef, Name};
+
+/// Key of a Secret unless a Cluster names another one.
+const ENTRY: &str = "kubeconfig";
+
+/// What leads to clusters.
+#[derive(Clone)]
+pub struct Ways {
+    /// Where Secrets are.
+    pub home: Home,
+    /// The registered clusters.
+    pub clusters: reflector::Store<DynamicObject>,
+    /// The controller's own kubeconfig, for contexts.
+    pub kubeconfig: Option<PathBuf>,
+}
+
+impl Ways {
+    /// The world an assignment speaks of. Contacts nobody but the home cluster.
+    pub async fn world(&self, assignment: &Assignment) -> Result<World, Refusal> {
+        let migration = &assignment.migration;
+        let planes = migration.planes.iter().filter_map(|spec| Some((spec.name.clone(), plane::connect(spec)?)));
+        Ok(World {
+            source: self.link(&migration.namespace, &migration.source).await.map_err(unusable("source"))?,
+            target: self.link(&migration.namespace, &migration.target).await.map_err(unusable("target"))?,
+            planes: planes.collect(),
+        })
+    }
+
+    async fn link(&self, namespace: &Name, cluster: &ClusterRef) -> Result<Link, String> {
+        match cluster {
+            ClusterRef::Context(context) => {
+                Link::new(context, self.kubeconfig.as_deref()).await.map_err(|error| chain(&error))
+            }
+            ClusterRef::Cluster(name) => self.registered(namespace, name).await,
+        }
+    }
+
+    async fn registered(&self, namespace: &Name, name: &Name) -> Result<Link, String> {
+        let resource = Home::watched()[2].clone();
+        let reference = reflector::ObjectRef::new_with(name.as_str(), resource).within(namespace.as_str());
+        let object =
+            self.clusters.get(&reference).ok_or_else(|| format!("there is no Cluster {name} in {namespace}"))?;
+        let text = |pointer: &str| object.data.pointer(pointer).and_then(|value| value.as_str()).map(str::to_owned);
+        let secret =
+            text("/spec/kubeconfig/secretRef/name").ok_or_else(|| format!("Cluster {name} names no Secret"))?;
+        let entry = text("/spec/kubeconfig/secretRef/key").unwrap_or_else(|| ENTRY.to_owned());
+        let key = Key { namespace: namespace.as_str().to_owned(), name: secret };
+        let bytes = self.home.secret(&key, &entry).await.map_err(|error| chain(&error))?;
+        // No parser's message is repeated: it would quote credentials.
+        let unreadable = || format!("entry {entry} of Secret {key} is no kubeconfig that can be used");
+        let file: String = String::from_utf8(bytes).map_err(|_| unreadable())?;
+        let file = Kubeconfig::from_yaml(&file).map_err(|_| unreadable())?;
+        let options = KubeConfigOptions { context: text("/spec/kubeconfig/context"), ..KubeConfigOptions::default() };
+        let config = Config::from_custom_kubeconfig(file, &options).await.map_err(|_| unreadable())?;
+        Link::from_config(name.as_str(), config).map_err(|error| chain(&error))
+    }
+}
+
+fn unusable(side: &str) -> impl FnOnce(String) -> Refusal {
+    move |message| Refusal { reason: "ClusterUnusable", message: format!("spec.{side}: {message}") }
+}
