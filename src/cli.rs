@@ -115,7 +115,8 @@ const RUN_EXAMPLES: &str = "Examples:
   crossfade run -f checkout.yaml -o json | jq .phase
 
 Interrupted, it leaves traffic where it is; the same command goes on from
-there. From another terminal: status, pause, resume, approve, abort, commit.";
+there. From another terminal: status, pause, resume, approve, drill, abort,
+rollback, commit.";
 
 const CONVERT_EXAMPLES: &str = "Examples:
   crossfade convert -f ingress.yaml | kubectl apply -f -

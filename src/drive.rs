@@ -15,6 +15,7 @@ use crate::act::journal::Answered;
 use crate::act::store::{Store, StoreError};
 use crate::analysis::prometheus::{Prometheus, PrometheusError};
 use crate::cluster::{Desired, Link, ObjectRef};
+use crate::migration::claims;
 use crate::migration::snapshot::chain;
 use crate::migration::{Action, Command, Decision, Outcome, Phase, Report, State, decide};
 use crate::observe::clock::Clock;
@@ -195,7 +196,12 @@ impl Driver {
         let World { source, target, planes } = &self.world;
         let (commands, outcomes) = (self.store.commands(), std::mem::take(&mut self.outcomes));
         let scene = Scene { source, target, planes };
-        let Look { snapshot, desired } = self.observer.look(scene, &self.state, now, commands, outcomes).await;
+        let Look { mut snapshot, desired } = self.observer.look(scene, &self.state, now, commands, outcomes).await;
+        if matches!(self.state.phase, Phase::Preparing { .. }) {
+            let workloads = snapshot.source.known().into_iter().flat_map(|workloads| workloads.keys());
+            let taken = claims::conflicts(&self.state.assignment, workloads, &self.store.others());
+            snapshot.plane_problems.extend(taken);
+        }
         let decision = decide(&self.state, &snapshot);
         let report = Report::new(&snapshot, &decision);
         let recorded = self.record(&snapshot.commands, &decision).await;

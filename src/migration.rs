@@ -7,6 +7,7 @@
 
 pub mod action;
 pub mod adopt;
+pub mod claims;
 pub mod command;
 pub mod decide;
 pub mod report;

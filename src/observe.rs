@@ -169,7 +169,7 @@ async fn look_at_clusters(scene: Scene<'_>, state: &State) -> Clusters {
     let refs: BTreeSet<&ObjectRef> = plan.workloads().chain(origin).collect();
     let refs: Vec<ObjectRef> = refs.into_iter().cloned().collect();
     let (rehearsed, states, source, target) = tokio::join!(
-        in_time(patience, rehearse(target, &plan, &state.phase)),
+        in_time(patience, rehearse(source, target, &plan, state)),
         in_time(patience, cluster::compare(target, &plan)),
         in_time(patience, cluster::workloads(source, &refs)),
         in_time(patience, cluster::workloads(target, &refs)),
@@ -205,13 +205,22 @@ fn keep_memo(plan: &mut MirrorPlan, state: &State) {
     plan.objects.splice(after..after, memo);
 }
 
-/// What the target would refuse, asked as long as nothing was written yet.
-async fn rehearse(target: &Cluster, plan: &MirrorPlan, phase: &Phase) -> Result<Vec<String>, ClusterError> {
-    if !matches!(phase, Phase::Preparing { .. }) || plan.blockers().next().is_some() {
+/// What stands in the way and what the target would refuse, asked as long as nothing was written yet.
+async fn rehearse(
+    source: &Cluster,
+    target: &Cluster,
+    plan: &MirrorPlan,
+    state: &State,
+) -> Result<Vec<String>, ClusterError> {
+    if !matches!(state.phase, Phase::Preparing { .. }) {
         return Ok(Vec::new());
     }
-    let problems = cluster::rehearse(target, plan).await?;
-    Ok(problems.iter().filter(|problem| problem.blocks()).map(ToString::to_string).collect())
+    let mut problems = cluster::misfit(source, target, state.assignment.migration.allow_older_target).await?;
+    if plan.blockers().next().is_none() {
+        let refused = cluster::rehearse(target, plan).await?;
+        problems.extend(refused.iter().filter(|problem| problem.blocks()).map(ToString::to_string));
+    }
+    Ok(problems)
 }
 
 fn mirror_view(plan: &MirrorPlan, refused: Vec<String>, states: &BTreeMap<ObjectRef, ObjectState>) -> MirrorView {

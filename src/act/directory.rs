@@ -15,8 +15,9 @@ use serde::de::DeserializeOwned;
 use super::journal::{self, Answered, Journal, Record};
 use super::store::{Store, StoreError};
 use crate::fence::Fence;
+use crate::migration::snapshot::chain;
 use crate::migration::state::FORMAT;
-use crate::migration::{Action, Command, Outcome, Reply, Report, State};
+use crate::migration::{Action, Command, Outcome, Phase, Reply, Report, State};
 use crate::policy::Migration;
 
 fn io_error<'p>(verb: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> StoreError + 'p {
@@ -127,11 +128,7 @@ impl HeldDirectory {
         let (mut journal, records) = Journal::open(&directory.journal())?;
         let mut epoch = 1;
         for record in &records {
-            let Record::Opened { format, epoch: before, .. } = record else { continue };
-            if *format != FORMAT {
-                let place = directory.journal().display().to_string();
-                return Err(StoreError::Format { place, found: *format });
-            }
+            let Record::Opened { epoch: before, .. } = record else { continue };
             epoch = before + 1;
         }
         journal.append(&Record::Opened { at: now, format: FORMAT, epoch, pid: std::process::id() })?;
@@ -189,6 +186,24 @@ impl Store for HeldDirectory {
         let mut commands: Vec<Command> = self.letters().filter_map(|path| read_letter(&path)).collect();
         commands.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
         commands
+    }
+
+    fn others(&self) -> Vec<State> {
+        let root = self.directory.path.parent().unwrap_or(Path::new("."));
+        let mut others = Directory::all(root);
+        others.retain(|other| *other != self.directory);
+        let left = others.into_iter().filter_map(|other| match other.state() {
+            // Of one that has not begun only a process tells that it means to.
+            Ok(state) => state.filter(|state| !matches!(state.phase, Phase::Preparing { .. }) || other.is_driven()),
+            Err(error) => {
+                tracing::warn!(
+                    error = chain(&error),
+                    "another migration's journal cannot be read, so what it claims is unknown"
+                );
+                None
+            }
+        });
+        left.filter(|state| !state.phase.is_terminal()).collect()
     }
 
     fn has_commands(&self) -> bool {

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::migration::state::FORMAT;
 use crate::migration::{Action, Outcome, Reply, Request, State, Terms};
 
 /// One line of the journal.
@@ -108,15 +109,28 @@ pub enum JournalError {
         source: io::Error,
     },
     /// A line is not what was written.
-    #[error("{}:{line} is damaged; restore the file, or move it away and start anew", path.display())]
+    #[error(
+        "{}:{line} is damaged, and nothing was done; restore the file from a copy, or bring the planes to their origin by hand, move it away and start anew",
+        path.display()
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
     },
+    /// The journal is of another form.
+    #[error("{}:{line} has form {found}, this version reads {FORMAT}; go on with the version that wrote it", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// Its form.
+        found: u32,
+    },
     /// A line has the right checksum and is not understood.
-    #[error("{}:{line} was written by another version", path.display())]
+    #[error("{}:{line} was written by another version; go on with that one", path.display())]
     Unknown {
         /// The file.
         path: PathBuf,
@@ -207,7 +221,13 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Record>, u64, String), Journa
             return Err(damaged());
         }
         let unknown = |source| JournalError::Unknown { path: path.to_owned(), line: index + 1, source };
-        records.push(serde_json::from_str(json).map_err(unknown)?);
+        let record = serde_json::from_str(json).map_err(unknown)?;
+        if let Record::Opened { format: found, .. } = record
+            && found != FORMAT
+        {
+            return Err(JournalError::Format { path: path.to_owned(), line: index + 1, found });
+        }
+        records.push(record);
         length += line.len() as u64;
         sum = expected;
     }
@@ -224,7 +244,7 @@ mod tests {
     use super::*;
 
     fn opened(epoch: u64) -> Record {
-        Record::Opened { at: Timestamp::UNIX_EPOCH, format: 1, epoch, pid: 7 }
+        Record::Opened { at: Timestamp::UNIX_EPOCH, format: FORMAT, epoch, pid: 7 }
     }
 
     fn journal(records: u64) -> (tempfile::TempDir, PathBuf) {
@@ -250,6 +270,49 @@ mod tests {
             journal.append(&opened(9)).unwrap();
             assert_eq!(read(&path).unwrap().len(), kept + 1, "cut at {cut}");
         }
+    }
+
+    /// Why a journal of these lines is refused; the file stays as it is, byte for byte.
+    fn refused(path: &Path, lines: &[&str]) -> JournalError {
+        let text = lines.iter().fold(String::new(), |text, line| text + line + "\n");
+        std::fs::write(path, &text).unwrap();
+        let error = Journal::open(path).unwrap_err();
+        assert_eq!(std::fs::read_to_string(path).unwrap(), text, "nothing is lost");
+        error
+    }
+
+    #[test]
+    fn whatever_was_done_to_a_journal_is_refused_by_line_and_loses_nothing() {
+        let (_dir, path) = journal(3);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let [a, b, c] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+        let half = &b[..b.len() / 2];
+        for (lines, line) in [
+            (vec![a, half, c], 2),
+            (vec![a, c, b], 2),
+            (vec![a, b, b, c], 3),
+            (vec![b, c], 1),
+            (vec![a, "", b, c], 2),
+            (vec![a, b, c, "{}"], 4),
+        ] {
+            let error = refused(&path, &lines);
+            assert!(matches!(&error, JournalError::Damaged { line: found, .. } if *found == line), "{error}");
+            assert!(error.to_string().contains("restore the file"), "{error}");
+        }
+    }
+
+    #[test]
+    fn another_versions_journal_is_refused_with_what_to_do() {
+        let (_dir, path) = journal(1);
+        let signed = |json: String| format!("{json}\t{}", checksum("", &json));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let json = text.split('\t').next().unwrap();
+        let older = json.replace(&format!("\"format\":{FORMAT}"), "\"format\":2");
+        let error = refused(&path, &[&signed(older)]);
+        assert!(matches!(error, JournalError::Format { line: 1, found: 2, .. }), "{error}");
+        assert!(error.to_string().contains("the version that wrote it"), "{error}");
+        let error = refused(&path, &[&signed(json.replace("opened", "blessed"))]);
+        assert!(matches!(error, JournalError::Unknown { line: 1, .. }), "{error}");
     }
 
     #[test]

@@ -87,6 +87,11 @@ pub trait Store: Send + Sync {
     /// What people asked, oldest first. What was answered before may come again; the state knows its answer.
     fn commands(&self) -> Vec<Command>;
 
+    /// Other migrations that are under way, as far as this store knows of any.
+    fn others(&self) -> Vec<State> {
+        Vec::new()
+    }
+
     /// Whether somebody is waiting for an answer. Cheap.
     fn has_commands(&self) -> bool;
 

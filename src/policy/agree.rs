@@ -14,6 +14,7 @@ pub fn check(documents: &[Document<'_>], every_document_read: bool) {
         match document {
             Document::Migration { migration, name_at, policy_at } => {
                 unique_migration(migration, name_at, &migrations);
+                unclaimed_planes(migration, name_at, &migrations);
                 migrations.push(&**migration);
                 if every_document_read {
                     known_policy(&migration.policy, policy_at, documents);
@@ -40,6 +41,20 @@ fn unique_migration(migration: &Migration, at: &Cursor<'_>, before: &[&Migration
     if before.iter().any(|other| same(&other)) {
         let _: Option<()> =
             at.refuse(format!("another Migration in {} has this name already", migration.namespace), None);
+    }
+}
+
+fn unclaimed_planes(migration: &Migration, at: &Cursor<'_>, before: &[&Migration]) {
+    for plane in &migration.planes {
+        let shifts =
+            |other: &&&Migration| other.planes.iter().any(|taken| taken.driver.shifts_the_same_as(&plane.driver));
+        // One of the same name is a mistake of its own.
+        let same_name = |other: &Migration| (&other.namespace, &other.name) == (&migration.namespace, &migration.name);
+        if let Some(other) = before.iter().filter(|other| !same_name(other)).find(|other| shifts(other)) {
+            let message =
+                format!("its plane {} is the one that migration {}.{} shifts", plane.name, other.namespace, other.name);
+            let _: Option<()> = at.refuse(message, Some("a plane belongs to one migration"));
+        }
     }
 }
 

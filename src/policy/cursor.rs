@@ -177,6 +177,14 @@ impl<'t> Cursor<'t> {
         self.refuse(format!("{text:?} is not known here"), Some(&format!("one of: {list}")))
     }
 
+    /// True or false.
+    pub fn flag(&self) -> Option<bool> {
+        match self.node.value {
+            Value::Bool(flag) => Some(flag),
+            _ => self.expected("true or false"),
+        }
+    }
+
     /// The value as JSON, unchecked.
     pub fn json(&self) -> serde_json::Value {
         self.node.value.to_json()

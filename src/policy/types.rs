@@ -59,6 +59,9 @@ pub struct Migration {
     pub policy: Name,
     /// What commit does to the workloads left behind on the source.
     pub on_commit: OnCommit,
+    /// Whether the target may be of an older version than the source.
+    #[serde(default)]
+    pub allow_older_target: bool,
 }
 
 /// A cluster, by one of two names.
@@ -151,6 +154,19 @@ pub enum DriverSpec {
     Haproxy(HaproxySpec),
     /// The balancer of the process that drives the migration, as in `demo`; `run` has none.
     Embedded,
+}
+
+impl DriverSpec {
+    /// Whether both stand for one and the same thing that splits traffic, however its sides are drawn.
+    pub fn shifts_the_same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Haproxy(one), Self::Haproxy(other)) => {
+                (&one.address, &one.backend) == (&other.address, &other.backend)
+            }
+            // Each process has its own.
+            (Self::Embedded, _) | (_, Self::Embedded) => false,
+        }
+    }
 }
 
 /// A backend of a running HAProxy.

@@ -109,6 +109,57 @@ fn a_context_that_does_not_exist_is_bad_input() {
     assert!(text(&output.stderr).contains("blue"), "{}", text(&output.stderr));
 }
 
+/// A migration that has begun, as a process that is gone left it; its journal.
+async fn begun(root: &Path) -> std::path::PathBuf {
+    use crossfade::act::directory::{Directory, HeldDirectory};
+    use crossfade::act::store::Store;
+    use crossfade::migration::state::{Origin, Phase, State};
+    let file = "tests/lab/checkout.yaml";
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let source = crossfade::policy::SourceFile { name: file.to_owned(), text };
+    let definitions = crossfade::policy::load(&[source]).unwrap();
+    let migration = definitions.migrations[0].clone();
+    let policy = definitions.policy_of(&migration).unwrap().clone();
+    let (directory, at) = (Directory::of(root, &migration), jiff::Timestamp::UNIX_EPOCH);
+    let origin = Origin { at, planes: Default::default(), replicas: Default::default() };
+    let mut state = State::new(crossfade::policy::Assignment { migration, policy }, at);
+    state.phase = Phase::Mirroring { since: at, origin: origin.into() };
+    let (mut store, _) = HeldDirectory::open(&directory, at).unwrap();
+    store.decide(at, &state, Vec::new()).await.unwrap();
+    directory.journal()
+}
+
+#[tokio::test]
+async fn a_migration_that_has_begun_goes_on_without_its_files() {
+    let state = tempfile::tempdir().unwrap();
+    let (root, kubeconfig) = (state.path().to_str().unwrap(), state.path().join("kubeconfig"));
+    std::fs::write(&kubeconfig, "apiVersion: v1\nkind: Config\nclusters: []\ncontexts: []\nusers: []\n").unwrap();
+    let run = |name| {
+        let config = kubeconfig.to_str().unwrap();
+        let output = crossfade(&["run", "--migration", name, "--state-dir", root, "--kubeconfig", config]);
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let (code, said) = run("checkout");
+    assert!(code == Some(2) && said.contains("no migration is called checkout"), "{said}");
+    begun(state.path()).await;
+    let (code, said) = run("checkout");
+    // Its clusters are looked for as it was started; this kubeconfig has none.
+    assert!(code == Some(2) && said.contains("going on where it was left") && said.contains("blue"), "{said}");
+}
+
+#[tokio::test]
+async fn a_journal_that_somebody_edited_is_refused_and_left_as_it_is() {
+    let state = tempfile::tempdir().unwrap();
+    let journal = begun(state.path()).await;
+    let edited = std::fs::read_to_string(&journal).unwrap().replacen("mirroring", "soaking", 1);
+    std::fs::write(&journal, &edited).unwrap();
+    let root = state.path().to_str().unwrap();
+    let output = crossfade(&["run", "-f", "tests/lab/checkout.yaml", "--state-dir", root]);
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("journal.jsonl:2 is damaged"), "{said}");
+    assert_eq!(std::fs::read_to_string(&journal).unwrap(), edited);
+}
+
 #[test]
 fn the_files_we_ship_are_clean() {
     let policies = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies")).unwrap();

@@ -11,20 +11,21 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::retry::failure;
-use super::{Step, later, seen, shift};
+use super::start::reachable;
+use super::{Step, later, seen};
 use crate::cluster::ObjectRef;
 use crate::migration::action::{Action, Outcome};
 use crate::migration::snapshot::{Observed, Snapshot};
 use crate::migration::state::{CommitStage, Phase, State};
 use crate::migration::waiting::WaitingOn;
-use crate::policy::OnCommit;
+use crate::policy::{OnCommit, Weight};
 
 /// One pass of a commit that began at `since`.
 pub(super) fn commit(state: &State, snapshot: &Snapshot, since: Timestamp, stage: CommitStage) -> Step {
     let shrinks = state.assignment.migration.on_commit == OnCommit::ScaleToZero;
     if stage != CommitStage::Releasing
         && shrinks
-        && let Err(waiting) = shift::no_drift(state, snapshot)
+        && let Err(waiting) = all_on_target(state, snapshot)
     {
         let needs_human = matches!(waiting, WaitingOn::Drift { .. });
         return Step { needs_human, ..Step::hold(state, waiting) };
@@ -37,6 +38,17 @@ pub(super) fn commit(state: &State, snapshot: &Snapshot, since: Timestamp, stage
         CommitStage::Scaling => scale(state, snapshot).unwrap_or_else(|| go_to(state, CommitStage::Releasing)),
         CommitStage::Releasing => release(state, snapshot),
     }
+}
+
+/// Holds unless every plane sends everything to the target, whatever is remembered of it.
+fn all_on_target(state: &State, snapshot: &Snapshot) -> Result<(), WaitingOn> {
+    for plane in state.ledger.keys() {
+        let (observed, expected) = (reachable(plane, snapshot)?.weight, Weight::FULL);
+        if observed != expected {
+            return Err(WaitingOn::Drift { plane: plane.clone(), expected, observed });
+        }
+    }
+    Ok(())
 }
 
 fn go_to(state: &State, next: CommitStage) -> Step {
