@@ -192,6 +192,7 @@ fn snapshot(dice: &mut Dice<'_>, state: &State) -> Snapshot {
         planes: planes(dice, state),
         plane_problems: if dice.happens(5) { vec!["too fine".into()] } else { Vec::new() },
         metrics: [(name("errors"), metric(dice))].into(),
+        learnt: BTreeMap::new(),
         share: share(dice, state),
     }
 }
