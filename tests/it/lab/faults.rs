@@ -64,7 +64,7 @@ fn signal(run: &Run<'_>, signal: &str) {
 fn g_whatever_stops_for_a_while_it_goes_on_by_itself() {
     let lab = Lab::reset();
     let load = lab.load(RATE, "1500s");
-    let mut run = lab.run(&lab.file("10s"));
+    let mut run = lab.run(&lab.file("6s"));
     let mut trouble = Trouble { lab: &lab, load: &load, failed: 0 };
     let ((weights, ()), held) = {
         let mut held = Vec::new();
