@@ -118,9 +118,11 @@ fn h_a_full_disk_holds_and_does_not_stop_the_way_back() {
 
     disk.fill();
     order(&["fault", "green", "5xx", "0.5"]);
+    lab.until("it is back", Duration::from_secs(60), || (lab.weights() == (100, 0)).then_some(()));
+    // That it is back is not said before it can be recorded.
+    disk.free();
     assert_eq!(run.exit(), 3);
     at_the_origin(&lab);
-    disk.free();
     drop(load);
     println!("held at 1% while nothing could be recorded; a bad target was left all the same");
 }
