@@ -174,7 +174,7 @@ mod tests {
     fn longer_and_heavier_steps_see_more() {
         let policy = policy(include_str!("../../policies/careful.yaml"));
         let steps = forecast(&policy, Traffic { rate: 200.0, healthy: Some(0.002) });
-        assert_eq!(steps.iter().map(|step| step.step).collect::<Vec<_>>(), [1, 3, 5, 7]);
+        assert_eq!(steps.iter().map(|step| step.step).collect::<Vec<_>>(), [1, 3, 6, 8]);
         assert_eq!(steps[0].seconds, 720.0, "two minutes of window, ten of pause");
         let smallest: Vec<f64> = steps.iter().map(|step| step.metrics[0].smallest.unwrap()).collect();
         assert!(smallest[0] > smallest[1], "{smallest:?}");

@@ -98,7 +98,7 @@ pub struct Learnt {
 /// What is remembered of one metric.
 #[derive(Debug, Clone)]
 pub struct Record {
-    limit: f64,
+    spec: MetricSpec,
     window: SignedDuration,
     above: Evidence,
     worse: Evidence,
@@ -117,7 +117,7 @@ impl Record {
         let alternatives = Alternatives::for_finding(spec.regression().times_of(spec.max));
         let nothing = Evidence::new(alternatives);
         Self {
-            limit: spec.max,
+            spec: spec.clone(),
             window: window.max(SignedDuration::from_millis(1)),
             above: nothing,
             worse: nothing,
@@ -125,6 +125,11 @@ impl Record {
             given: None,
             gathered: NOTHING,
         }
+    }
+
+    /// Whether this is what it is about: a policy that was adopted meanwhile may ask something else.
+    pub fn is_about(&self, spec: &MetricSpec, window: SignedDuration) -> bool {
+        self.spec == *spec && self.window == window
     }
 
     /// Takes in what was counted until now; `None` where that could not be read.
@@ -172,7 +177,7 @@ impl Record {
     fn count(&mut self, news: Reading) {
         let Reading { source, target, .. } = news;
         let all = source.1 + target.1;
-        self.above.learn(Events { bad: target.0, of: target.1, share: self.limit });
+        self.above.learn(Events { bad: target.0, of: target.1, share: self.spec.max });
         if all > 0.0 {
             self.worse.learn(Events { bad: target.0, of: target.0 + source.0, share: target.1 / all });
         }

@@ -102,8 +102,11 @@ impl Metrics {
             if asked.anchor.is_some() && counted.is_some() {
                 self.reach.read(now);
             }
-            let record = self.records.entry(spec.name.clone());
-            let record = record.or_insert_with(|| Record::new(spec, analysis.window));
+            let fresh = || Record::new(spec, analysis.window);
+            let record = self.records.entry(spec.name.clone()).or_insert_with(fresh);
+            if !record.is_about(spec, analysis.window) {
+                *record = fresh();
+            }
             (spec.name.clone(), record.learn(now, stage, counted))
         });
         learnt.collect()
