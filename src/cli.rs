@@ -4,6 +4,7 @@
 //! codes are part of the interface, see [`Exit`].
 
 mod adopt;
+mod assess;
 mod command;
 mod completions;
 mod controller;
@@ -60,7 +61,7 @@ struct Global {
     /// Where migrations keep their journals [default: $CROSSFADE_STATE_DIR, then $XDG_STATE_HOME/crossfade]
     #[arg(long, global = true, env = "CROSSFADE_STATE_DIR", hide_env = true, value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// How to answer; json is one object a line where there are several over time
+    /// How to answer; json is one object a line where there are several over time, html only of assess
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     output: Format,
 }
@@ -69,6 +70,9 @@ struct Global {
 enum Verb {
     /// Watch a whole migration on this machine, with an injected failure; needs nothing else
     Demo(demo::Demo),
+    /// Say what stands between two clusters, and what to do about it; changes nothing
+    #[command(after_help = ASSESS_EXAMPLES)]
+    Assess(assess::Assess),
     /// Carry out a migration, or go on with one
     #[command(after_help = RUN_EXAMPLES)]
     Run(run::Run),
@@ -108,6 +112,14 @@ enum Verb {
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(completions::Completions),
 }
+
+const ASSESS_EXAMPLES: &str = "Examples:
+  crossfade assess --source old --target new --namespace shop
+  crossfade assess --source old --target new --all-namespaces -o html > report.html
+  crossfade assess -f checkout.yaml --fail-on blocked
+
+Ends with 0, or with 4 where --fail-on is reached. Values of Secrets are never
+read. What each finding means: docs/assess.md.";
 
 const RUN_EXAMPLES: &str = "Examples:
   crossfade run -f checkout.yaml
@@ -200,7 +212,12 @@ fn invoked_as() -> &'static str {
 async fn perform(cli: Cli) -> anyhow::Result<Exit> {
     use crate::migration::Request;
     let Cli { global, verb } = cli;
+    if global.output == Format::Html && !matches!(verb, Verb::Assess(_)) {
+        output::refuse(global.output, "only assess makes a page: -o text, json or yaml");
+        return Ok(Exit::BadInput);
+    }
     match verb {
+        Verb::Assess(assess) => assess::assess(&global, assess).await,
         Verb::Demo(demo) => demo::demo(&global, demo).await,
         Verb::Run(run) => run::run(&global, run).await,
         Verb::Convert(convert) => convert::convert(&global, convert),

@@ -44,14 +44,17 @@ pub mod replicas;
 mod request;
 mod scrub;
 mod served;
+mod survey;
 mod workload;
 
 pub use apply::{ObjectState, apply, compare, release, scale};
 pub use call::Call;
-pub use closure::{Absence, Inventory};
+pub use closure::{Absence, Inventory, close};
+pub(crate) use cover::quantity;
 pub use error::{Cause, ClusterError, Retry};
 pub use inventory::inventory;
 pub use kind::ClusterMade;
+pub(crate) use kind::{entries, kind, labels_match, pod_template, text_at};
 pub use link::Link;
 pub use manifest::Manifest;
 pub use memo::{memo, recall};
@@ -61,7 +64,9 @@ pub use object::ObjectRef;
 pub use plan::{Desired, MirrorPlan, MirrorProblem};
 pub use rehearse::rehearse;
 pub use replicas::Replicas;
+pub use request::Depth;
 pub use served::{Resource, ResourceList, Served, ServerVersion};
+pub use survey::{Gap, Listing, Survey, collections, schema, server_metrics, survey};
 pub use workload::workloads;
 
 #[cfg(test)]

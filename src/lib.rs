@@ -27,6 +27,7 @@
 
 pub mod act;
 pub mod analysis;
+pub mod assess;
 pub mod balancer;
 pub mod cli;
 pub mod cluster;

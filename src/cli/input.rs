@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::Exit;
 use super::output::{self, Format};
-use crate::policy::{self, Definitions, Problem, SourceFile};
+use crate::cluster::ClusterError;
+use crate::policy::{self, Definitions, Migration, Problem, SourceFile};
 
 /// Where journals are kept unless somebody says otherwise.
 #[expect(clippy::disallowed_methods, reason = "the edge of the program is where its environment is read")]
@@ -63,6 +64,26 @@ pub(super) fn definitions(paths: &[PathBuf], format: Format) -> anyhow::Result<R
             Ok(Err(Exit::BadInput))
         }
     }
+}
+
+/// The Migration called `name`, or the only one.
+pub(super) fn migration<'d>(definitions: &'d Definitions, name: Option<&str>) -> Result<&'d Migration, String> {
+    let named = |migration: &&Migration| name.is_none_or(|name| migration.name.as_str() == name);
+    let chosen: Vec<_> = definitions.migrations.iter().filter(named).collect();
+    if let [migration] = chosen[..] {
+        return Ok(migration);
+    }
+    let all: Vec<_> = definitions.migrations.iter().map(|migration| migration.name.as_str()).collect();
+    Err(match (all.len(), name) {
+        (0, _) => "the files have no Migration".to_owned(),
+        (_, Some(name)) => format!("no Migration is called {name}; there are: {}", all.join(", ")),
+        (_, None) => format!("say which one with --migration: {}", all.join(", ")),
+    })
+}
+
+/// What the shell is told of a cluster that did not do what it was asked: a context that does not exist is bad input.
+pub(super) fn exit_for(error: &ClusterError) -> Exit {
+    if matches!(error, ClusterError::Config { .. }) { Exit::BadInput } else { Exit::Failed }
 }
 
 pub(super) fn read(path: &Path) -> anyhow::Result<SourceFile> {

@@ -21,6 +21,8 @@ pub(super) enum Format {
     Json,
     // For scripts.
     Yaml,
+    // For a browser; only of a verb that makes a page.
+    Html,
 }
 
 /// Whoever read standard output has gone, as `head` does.
@@ -53,7 +55,7 @@ pub(super) fn aside(text: impl Display) {
 pub(super) fn machine(format: Format, value: &impl Serialize) -> anyhow::Result<()> {
     match format {
         Format::Yaml => line(format_args!("---\n{}", serde_saphyr::to_string(value)?.trim_end())),
-        Format::Json | Format::Text => line(serde_json::to_string(value)?),
+        Format::Json | Format::Text | Format::Html => line(serde_json::to_string(value)?),
     }
 }
 

@@ -130,19 +130,7 @@ fn begun(root: &Path, name: Option<&str>) -> anyhow::Result<Assignment> {
 
 /// The Migration that is meant, of those in the files.
 pub(super) fn assignment(definitions: &Definitions, name: Option<&str>) -> Result<Assignment, String> {
-    let chosen: Vec<_> = definitions
-        .migrations
-        .iter()
-        .filter(|migration| name.is_none_or(|name| migration.name.as_str() == name))
-        .collect();
-    let [migration] = chosen[..] else {
-        let all: Vec<_> = definitions.migrations.iter().map(|migration| migration.name.as_str()).collect();
-        return Err(match (all.len(), name) {
-            (0, _) => "the files have no Migration".to_owned(),
-            (_, Some(name)) => format!("no Migration is called {name}; there are: {}", all.join(", ")),
-            (_, None) => format!("say which one with --migration: {}", all.join(", ")),
-        });
-    };
+    let migration = input::migration(definitions, name)?;
     let policy = definitions.policy_of(migration).ok_or("the migration has no policy")?;
     Ok(Assignment { migration: migration.clone(), policy: policy.clone() })
 }

@@ -83,7 +83,7 @@ fn same_quantity(a: &Value, b: &Value) -> bool {
 }
 
 /// A quantity in billionths, or `None` where it is none or too large to matter.
-fn quantity(value: &Value) -> Option<i128> {
+pub fn quantity(value: &Value) -> Option<i128> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),

@@ -151,12 +151,12 @@ fn written_versions(kind: &dyn Kind, target: &Served) -> impl Iterator<Item = &'
 pub type Objects = BTreeMap<ObjectRef, Manifest>;
 
 /// The text at `pointer`, where it is not empty.
-fn text_at<'a>(body: &'a Value, pointer: &str) -> Option<&'a str> {
+pub fn text_at<'a>(body: &'a Value, pointer: &str) -> Option<&'a str> {
     body.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
 /// The entries of the list at `pointer`; none where there is no list.
-fn entries<'a>(body: &'a Value, pointer: &str) -> impl Iterator<Item = (usize, &'a Value)> {
+pub fn entries<'a>(body: &'a Value, pointer: &str) -> impl Iterator<Item = (usize, &'a Value)> + use<'a> {
     body.pointer(pointer).and_then(Value::as_array).into_iter().flatten().enumerate()
 }
 

@@ -9,12 +9,14 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt, stream};
 use http_body_util::BodyExt;
 use hyper::Request;
+use hyper::body::Bytes;
 use hyper::header::WARNING;
+use hyper::http::response::Parts;
 use kube::api::{GetParams, ListParams};
 use kube::client::Body;
 use kube::core::Request as Path;
 use kube::core::request::Error as BuildError;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Cluster;
 use super::answer::{refusal, warning};
@@ -39,6 +41,15 @@ const IN_FLIGHT: usize = 8;
 /// than listing a namespace that may hold thousands.
 const FEW: usize = 8;
 
+/// How much of each object a listing brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Everything.
+    Whole,
+    /// Only the metadata, so that no value of a Secret leaves its server.
+    Metadata,
+}
+
 /// One request of a reading of many objects.
 enum Read<'a> {
     Collection(&'a Resource, &'a str),
@@ -57,12 +68,28 @@ where
 }
 
 impl Cluster {
-    /// Every object of a collection, page by page; `labels` is a label selector, empty for everything.
+    /// Every object of a collection, page by page; `labels` is a label selector, empty for everything. Who owns
+    /// which field is half of the bytes, and nobody who reads lists this way asks.
     pub(super) async fn list(
         &self,
         resource: &Resource,
         namespace: &str,
         labels: &str,
+    ) -> Result<Vec<Manifest>, ClusterError> {
+        let forget_owners = |metadata: &mut Map<String, Value>| {
+            metadata.remove("managedFields");
+        };
+        self.pages(resource, namespace, labels, Depth::Whole, forget_owners).await
+    }
+
+    /// Every object of a collection, as much of each as `depth` says, and of its metadata what `trim` leaves.
+    pub(super) async fn pages(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        labels: &str,
+        depth: Depth,
+        trim: fn(&mut Map<String, Value>),
     ) -> Result<Vec<Manifest>, ClusterError> {
         let call = Call::on_all("list", resource, namespace);
         let path = Path::new(resource.path(namespace));
@@ -70,11 +97,20 @@ impl Cluster {
         params.label_selector = (!labels.is_empty()).then(|| labels.to_owned());
         let mut objects = Vec::new();
         loop {
-            let mut page = self.send(&call, path.list(&params)).await?;
-            let items = page.get_mut("items").map(Value::take);
-            let Some(Value::Array(items)) = items else { return Err(self.malformed(&call, "a list without items")) };
-            for item in items {
-                objects.push(self.listed(&call, resource, item)?);
+            let request = match depth {
+                Depth::Whole => path.list(&params),
+                Depth::Metadata => path.list_metadata(&params),
+            };
+            let mut page = self.send(&call, request).await?;
+            match page.get_mut("items").map(Value::take) {
+                Some(Value::Array(items)) => {
+                    for item in items {
+                        objects.push(self.listed(&call, resource, item, trim)?);
+                    }
+                }
+                // Servers write an empty list of metadata this way.
+                Some(Value::Null) if depth == Depth::Metadata => {}
+                _ => return Err(self.malformed(&call, "a list without items")),
             }
             match page.pointer("/metadata/continue").and_then(Value::as_str) {
                 Some(token) if !token.is_empty() => params.continue_token = Some(token.to_owned()),
@@ -83,15 +119,20 @@ impl Cluster {
         }
     }
 
-    /// An entry of a list, which has no version and kind of its own. Who owns which field is half of its
-    /// bytes, and nobody who reads lists asks.
-    fn listed(&self, call: &Call, resource: &Resource, mut item: Value) -> Result<Manifest, ClusterError> {
+    /// An entry of a list, which has no version and kind of its own.
+    fn listed(
+        &self,
+        call: &Call,
+        resource: &Resource,
+        mut item: Value,
+        trim: fn(&mut Map<String, Value>),
+    ) -> Result<Manifest, ClusterError> {
         if let Some(item) = item.as_object_mut() {
             item.insert("apiVersion".to_owned(), resource.api_version.clone().into());
             item.insert("kind".to_owned(), resource.kind.clone().into());
         }
         if let Some(Value::Object(metadata)) = item.get_mut("metadata") {
-            metadata.remove("managedFields");
+            trim(metadata);
         }
         Manifest::new(item).ok_or_else(|| self.malformed(call, "an object without a name"))
     }
@@ -165,12 +206,33 @@ impl Cluster {
         self.send_and_listen(call, request).await.map(|(value, _)| value)
     }
 
+    /// The text at a path that belongs to no object and is no JSON, such as `/metrics`.
+    pub(super) async fn get_text(&self, path: &str) -> Result<String, ClusterError> {
+        let call = Call::path(path);
+        let request = Request::get(path).body(Vec::new()).map_err(BuildError::BuildRequest);
+        let (_, body) = self.exchange(&call, request).await?;
+        String::from_utf8(body.into()).map_err(|_| self.malformed(&call, "no text"))
+    }
+
     /// Sends a request; besides the JSON, hands back what the server warns of.
     pub(super) async fn send_and_listen(
         &self,
         call: &Call,
         request: Result<Request<Vec<u8>>, BuildError>,
     ) -> Result<(Value, Vec<String>), ClusterError> {
+        let (head, body) = self.exchange(call, request).await?;
+        let warnings = head.headers.get_all(WARNING).iter().filter_map(|header| warning(header.to_str().ok()?));
+        // The parser's own message has a position and no content.
+        let value = serde_json::from_slice(&body).map_err(|error| self.malformed(call, &error.to_string()))?;
+        Ok((value, warnings.collect()))
+    }
+
+    /// Sends a request and reads the whole answer, where it is one of success.
+    async fn exchange(
+        &self,
+        call: &Call,
+        request: Result<Request<Vec<u8>>, BuildError>,
+    ) -> Result<(Parts, Bytes), ClusterError> {
         let request = request.map_err(|error| self.malformed(call, &error.to_string()))?;
         let exchange = async {
             let (head, body) = self.client.send(request.map(Body::from)).await?.into_parts();
@@ -181,10 +243,7 @@ impl Cluster {
         if !head.status.is_success() {
             return Err(refusal(&self.name, call, head.status.as_u16(), &body));
         }
-        let warnings = head.headers.get_all(WARNING).iter().filter_map(|header| warning(header.to_str().ok()?));
-        // The parser's own message has a position and no content.
-        let value = serde_json::from_slice(&body).map_err(|error| self.malformed(call, &error.to_string()))?;
-        Ok((value, warnings.collect()))
+        Ok((head, body))
     }
 
     fn timed_out(&self, call: &Call) -> ClusterError {

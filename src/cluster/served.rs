@@ -24,10 +24,10 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// The path of the collection; `namespace` counts only where objects live in one.
+    /// The path of the collection; `namespace` counts only where objects live in one, and an empty one means all.
     pub fn path(&self, namespace: &str) -> String {
         let root = if self.api_version.contains('/') { "/apis" } else { "/api" };
-        if self.namespaced {
+        if self.namespaced && !namespace.is_empty() {
             format!("{root}/{}/namespaces/{namespace}/{}", self.api_version, self.plural)
         } else {
             format!("{root}/{}/{}", self.api_version, self.plural)

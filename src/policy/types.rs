@@ -85,7 +85,7 @@ impl ClusterRef {
 }
 
 /// Which objects of the source belong to the migration, and how they change on the way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Workloads {
     /// Namespaces searched; at least one. Secrets are read nowhere else.
     pub namespaces: Vec<Name>,

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod controller;
+mod arrives;
 mod faults;
 mod kills;
 mod latency;

@@ -45,10 +45,16 @@ pub struct Lab {
 
 impl Lab {
     /// The lab as it is right after `lab-up`.
-    #[expect(clippy::disallowed_methods, reason = "where the lab is, its user may have said")]
     pub fn reset() -> Self {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let lab_as_it_is = Self::as_it_is();
         lab(&["reset"]);
+        lab_as_it_is
+    }
+
+    /// The lab as the test before left it, for what has a namespace of its own.
+    #[expect(clippy::disallowed_methods, reason = "where the lab is, its user may have said")]
+    pub fn as_it_is() -> Self {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = std::env::var("CROSSFADE_LAB_DIR").unwrap_or_else(|_| "/run/crossfade-lab".to_owned());
         let text = std::fs::read_to_string(Path::new(&directory).join("env")).expect("the lab is not up: make lab-up");
         let pairs = text.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));

@@ -6,6 +6,7 @@ declare -A PACKAGE_OF=(
   [haproxy]=haproxy [prometheus]=prometheus [etcd]=etcd-server [containerd]=containerd [runc]=runc
   [/usr/lib/cni/bridge]=containernetworking-plugins [iptables]=iptables [nft]=nftables [conntrack]=conntrack
   [ip]=iproute2 [nsenter]=util-linux [pgrep]=procps [socat]=socat [jq]=jq [curl]=curl [openssl]=openssl
+  [chromium]=chromium
   [cc]=build-essential [python3]=python3 [pip3]=python3-pip [shellcheck]=shellcheck [strace]=strace
 )
 
