@@ -98,8 +98,6 @@ fn asked(global: &Global, assess: &Assess) -> anyhow::Result<Result<Asked, Exit>
         output::refuse(global.output, message);
         Ok(Err(Exit::BadInput))
     };
-    let context = |given: &Option<String>| given.clone().unwrap_or_default();
-    let (source, target) = (context(&assess.source), context(&assess.target));
     if !assess.files.is_empty() {
         let definitions = match input::definitions(&assess.files, global.output)? {
             Ok(definitions) => definitions,
@@ -110,12 +108,18 @@ fn asked(global: &Global, assess: &Assess) -> anyhow::Result<Result<Asked, Exit>
             Err(message) => return refused(&message),
         };
         let Migration { source: from, target: to, workloads, .. } = migration;
-        return Ok(Ok(Asked {
-            source: if source.is_empty() { from.context.clone() } else { source },
-            target: if target.is_empty() { to.context.clone() } else { target },
-            scope: Scope::Selection(Box::new(workloads.clone())),
-        }));
+        let sides = [(&assess.source, from), (&assess.target, to)].map(|(given, cluster)| match given {
+            Some(context) => Ok(context.clone()),
+            None => input::context(cluster).map(str::to_owned),
+        });
+        return match sides {
+            [Ok(source), Ok(target)] => {
+                Ok(Ok(Asked { source, target, scope: Scope::Selection(Box::new(workloads.clone())) }))
+            }
+            [Err(message), _] | [_, Err(message)] => refused(&message),
+        };
     }
+    let [source, target] = [&assess.source, &assess.target].map(|context| context.clone().unwrap_or_default());
     if assess.all_namespaces {
         return Ok(Ok(Asked { source, target, scope: Scope::Everything }));
     }

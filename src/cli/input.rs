@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Exit;
 use super::output::{self, Format};
 use crate::cluster::ClusterError;
-use crate::policy::{self, Definitions, Migration, Problem, SourceFile};
+use crate::policy::{self, ClusterRef, Definitions, Migration, Problem, SourceFile};
 
 /// Where journals are kept unless somebody says otherwise.
 #[expect(clippy::disallowed_methods, reason = "the edge of the program is where its environment is read")]
@@ -79,6 +79,16 @@ pub(super) fn migration<'d>(definitions: &'d Definitions, name: Option<&str>) ->
         (_, Some(name)) => format!("no Migration is called {name}; there are: {}", all.join(", ")),
         (_, None) => format!("say which one with --migration: {}", all.join(", ")),
     })
+}
+
+/// The kubeconfig context of a cluster; one that is registered with a controller has none.
+pub(super) fn context(cluster: &ClusterRef) -> Result<&str, String> {
+    match cluster {
+        ClusterRef::Context(context) => Ok(context),
+        ClusterRef::Cluster(name) => {
+            Err(format!("only `crossfade controller` knows the Cluster {name}; name a context"))
+        }
+    }
 }
 
 /// What the shell is told of a cluster that did not do what it was asked: a context that does not exist is bad input.

@@ -147,12 +147,8 @@ pub(super) async fn world(assignment: &Assignment, kubeconfig: Option<&Path>) ->
 }
 
 async fn link(cluster: &ClusterRef, kubeconfig: Option<&Path>) -> anyhow::Result<Link> {
-    match cluster {
-        ClusterRef::Context(context) => Ok(Link::new(context, kubeconfig).await?),
-        ClusterRef::Cluster(name) => {
-            anyhow::bail!("only `crossfade controller` knows the Cluster {name}; name a context")
-        }
-    }
+    let context = input::context(cluster).map_err(anyhow::Error::msg)?;
+    Ok(Link::new(context, kubeconfig).await?)
 }
 
 /// Drives a migration to its end, or to where it cannot even begin without a person.
