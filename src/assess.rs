@@ -23,9 +23,10 @@ mod rule;
 mod sight;
 mod view;
 
-pub use check::rules;
+pub use capacity::Room;
+pub use check::{rules, side_effects};
 pub use estate::{Estate, Scope, Side};
-pub use read::read;
+pub use read::{free, read};
 pub use report::{Fact, Report, WorkloadReport, assess};
 pub use rule::{Effort, Finding, Group, Rule};
 pub use view::{html, text};

@@ -4,6 +4,7 @@
 //! codes are part of the interface, see [`Exit`].
 
 mod adopt;
+mod apply;
 mod assess;
 mod command;
 mod completions;
@@ -15,6 +16,7 @@ mod input;
 mod lint;
 mod object;
 mod output;
+mod plan;
 mod policy;
 mod progress;
 mod run;
@@ -73,6 +75,12 @@ enum Verb {
     /// Say what stands between two clusters, and what to do about it; changes nothing
     #[command(after_help = ASSESS_EXAMPLES)]
     Assess(assess::Assess),
+    /// Say what a mirror would do, object by object, and save it; stores nothing on a cluster
+    #[command(after_help = PLAN_EXAMPLES)]
+    Plan(plan::Plan),
+    /// Do exactly what a plan says, or nothing; moves no traffic
+    #[command(after_help = APPLY_EXAMPLES)]
+    Apply(apply::Apply),
     /// Carry out a migration, or go on with one
     #[command(after_help = RUN_EXAMPLES)]
     Run(run::Run),
@@ -120,6 +128,18 @@ const ASSESS_EXAMPLES: &str = "Examples:
 
 Ends with 0, or with 4 where --fail-on is reached. Values of Secrets are never
 read. What each finding means: docs/assess.md.";
+
+const PLAN_EXAMPLES: &str = "Examples:
+  crossfade plan -f checkout.yaml --out checkout.plan
+  crossfade plan -f checkout.yaml --role target | kubectl --context new apply -f -
+
+Ends with 4 where something is in the way. No secret is in the file.";
+
+const APPLY_EXAMPLES: &str = "Examples:
+  crossfade apply checkout.plan
+
+Refuses, with 4, a plan whose inputs changed, and names what changed. Applied
+a second time, it writes nothing.";
 
 const RUN_EXAMPLES: &str = "Examples:
   crossfade run -f checkout.yaml
@@ -217,6 +237,8 @@ async fn perform(cli: Cli) -> anyhow::Result<Exit> {
         return Ok(Exit::BadInput);
     }
     match verb {
+        Verb::Plan(plan) => plan::plan(&global, plan).await,
+        Verb::Apply(apply) => apply::apply(&global, apply).await,
         Verb::Assess(assess) => assess::assess(&global, assess).await,
         Verb::Demo(demo) => demo::demo(&global, demo).await,
         Verb::Run(run) => run::run(&global, run).await,

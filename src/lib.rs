@@ -41,6 +41,7 @@ pub mod gate;
 pub mod listener;
 pub mod migration;
 pub mod observe;
+pub mod plan;
 pub mod plane;
 pub mod policy;
 pub mod simulate;

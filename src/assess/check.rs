@@ -22,6 +22,8 @@ mod serving;
 mod skew;
 mod twice;
 
+pub use twice::side_effects;
+
 /// Looks for what some rules are about.
 pub struct Check {
     /// The rules it finds things for.

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::capacity::{Room, nodes};
 use super::estate::{Estate, SYSTEM_NAMESPACES, Scope, Side};
 use super::metrics::Metrics;
 use crate::cluster::{self, Cluster, ClusterError, Depth, Listing, Manifest, Resource, kind};
@@ -67,6 +68,18 @@ const NOISE: &[&str] = &[
 pub async fn read(source: &Cluster, target: &Cluster, scope: Scope) -> Result<Estate, ClusterError> {
     let (from, to) = tokio::try_join!(read_source(source, target, &scope), read_target(source, target, &scope))?;
     Ok(Estate { source: from, target: to, scope })
+}
+
+/// What is free on a cluster for new pods; none where its nodes and pods may not be listed.
+pub async fn free(cluster: &Cluster) -> Result<Option<Room>, ClusterError> {
+    let of_core = |kind: &&str| cluster.served().resource("v1", kind);
+    let resources = ["Node", "Pod"].iter().filter_map(of_core).cloned();
+    let listings = resources.map(|resource| Listing { resource, namespace: String::new(), depth: Depth::Whole });
+    let survey = cluster::survey(cluster, listings.collect()).await?;
+    let mut side = Side::new(cluster.name(), cluster.version().clone(), cluster.served().clone());
+    side.gaps = survey.gaps;
+    survey.objects.into_iter().for_each(|manifest| side.add(manifest));
+    Ok(nodes(&side).map(|nodes| nodes.iter().fold(Room::default(), |free, node| free + node.free)))
 }
 
 async fn read_source(source: &Cluster, target: &Cluster, scope: &Scope) -> Result<Side, ClusterError> {

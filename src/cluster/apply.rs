@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::{StreamExt, stream};
 use kube::api::{Patch, PatchParams};
 use kube::core::Request as Path;
 use serde::{Deserialize, Serialize};
@@ -15,10 +16,12 @@ use super::call::Call;
 use super::cover::covers;
 use super::digest::DIGEST_ANNOTATION;
 use super::error::ClusterError;
+use super::kind::Objects;
 use super::manifest::Manifest;
 use super::object::ObjectRef;
 use super::ownership::{self, FIELD_MANAGER, GiveUp};
 use super::plan::{Desired, MirrorPlan};
+use super::request::IN_FLIGHT;
 
 /// Attempts to give up fields of an object that others keep changing. Controllers write a status a few
 /// times while a Deployment settles; five in a row within milliseconds means something else is wrong.
@@ -36,10 +39,15 @@ pub enum ObjectState {
     InSync,
 }
 
+/// Everything desired that the target holds already, whatever it looks like there.
+pub async fn live(target: &Cluster, plan: &MirrorPlan) -> Result<Objects, ClusterError> {
+    let asked = plan.objects.iter().map(|desired| (desired.api_version(), desired.object()));
+    target.read(asked).await
+}
+
 /// Compares everything desired with what the target holds.
 pub async fn compare(target: &Cluster, plan: &MirrorPlan) -> Result<BTreeMap<ObjectRef, ObjectState>, ClusterError> {
-    let asked = plan.objects.iter().map(|desired| (desired.api_version(), desired.object()));
-    let live = target.read(asked).await?;
+    let live = live(target, plan).await?;
     let states =
         plan.objects.iter().map(|desired| (desired.object().clone(), state(live.get(desired.object()), desired)));
     Ok(states.collect())
@@ -70,6 +78,12 @@ pub async fn apply(target: &Cluster, desired: &Desired) -> Result<(), ClusterErr
         }
         outcome => outcome.map(drop),
     }
+}
+
+/// Makes the target hold several objects, none of which refers to another; the outcomes are in their order.
+pub async fn apply_all(target: &Cluster, desired: &[Desired]) -> Vec<Result<(), ClusterError>> {
+    let writes: Vec<_> = desired.iter().map(|desired| apply(target, desired)).collect();
+    stream::iter(writes).buffered(IN_FLIGHT).collect().await
 }
 
 /// Writing in our name, and without force.

@@ -33,7 +33,8 @@ pub fn covers(live: &Value, desired: &Value) -> bool {
     covers_field("", live, desired)
 }
 
-fn covers_field(field: &str, live: &Value, desired: &Value) -> bool {
+/// The same for one field, whose name says how its value is compared.
+pub fn covers_field(field: &str, live: &Value, desired: &Value) -> bool {
     match (live, desired) {
         (Value::Object(live), Value::Object(desired)) => covers_map(field, live, desired),
         (Value::Array(live), Value::Array(desired)) => covers_list(field, live, desired),
@@ -53,8 +54,7 @@ fn covers_map(field: &str, live: &Map<String, Value>, desired: &Map<String, Valu
 }
 
 fn covers_list(field: &str, live: &[Value], desired: &[Value]) -> bool {
-    let keys = MERGED_LISTS.iter().find(|(name, _)| *name == field).map(|(_, keys)| *keys);
-    match keys {
+    match keys_of(field) {
         Some(keys) => desired.iter().all(|wanted| {
             let same = |found: &&Value| {
                 keys.iter().all(|key| wanted.get(key).is_none_or(|value| found.get(key) == Some(value)))
@@ -68,9 +68,14 @@ fn covers_list(field: &str, live: &[Value], desired: &[Value]) -> bool {
     }
 }
 
+/// The fields that tell the entries of a merged list apart, or `None` where one owner has the whole list.
+pub fn keys_of(field: &str) -> Option<&'static [&'static str]> {
+    MERGED_LISTS.iter().find(|(name, _)| *name == field).map(|(_, keys)| *keys)
+}
+
 /// Whether servers leave a value out for being empty. An empty object of a fixed shape is kept, and says
 /// something: `emptyDir: {}` is a volume.
-fn is_left_out(key: &str, value: &Value) -> bool {
+pub fn is_left_out(key: &str, value: &Value) -> bool {
     match value {
         Value::Object(map) => map.is_empty() && FREE_MAPS.contains(&key),
         Value::Array(entries) => entries.is_empty(),

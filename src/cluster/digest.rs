@@ -9,8 +9,24 @@ use std::fmt::Write;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::manifest::Manifest;
+use super::mirror::annotate;
+use super::plan::Desired;
+
 /// The annotation with the fingerprint; the only thing Crossfade adds to an object.
 pub const DIGEST_ANNOTATION: &str = "crossfade.dev/digest";
+
+/// An object with its fingerprint, as it is written; none where it has no place for it.
+pub fn digested(mut body: Value) -> Option<Desired> {
+    let digest = digest(&body);
+    annotate(&mut body, &digest);
+    Manifest::new(body).map(|manifest| Desired { manifest, digest, initial_replicas: None })
+}
+
+/// The same object without its fingerprint.
+pub fn without_digest(manifest: &Manifest) -> Manifest {
+    manifest.without_annotation(DIGEST_ANNOTATION)
+}
 
 /// SHA-256 of the object in hexadecimal, whatever the order of its keys.
 pub fn digest(body: &Value) -> String {

@@ -137,6 +137,11 @@ pub fn read_as<'a>(kind: &dyn Kind, source: &'a Served, target: &Served) -> Opti
     best.or_else(|| readable().next())
 }
 
+/// Every resource of the source that is looked through for a mirror.
+pub fn mirrored_from<'a>(source: &'a Served, target: &Served) -> Vec<&'a Resource> {
+    KINDS.iter().filter_map(|kind| read_as(*kind, source, target)).collect()
+}
+
 /// The version in which an object of version `from` is written to the target.
 pub fn written_as(kind: &dyn Kind, from: &str, target: &Served) -> Option<&'static str> {
     written_versions(kind, target).find(|written| can_convert(kind.name(), from, written))

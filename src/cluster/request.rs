@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const PAGE: u32 = 500;
 
 /// Requests at a time. Measured on a 1.37 server: more than 8 add latency and hardly any throughput.
-const IN_FLIGHT: usize = 8;
+pub const IN_FLIGHT: usize = 8;
 
 /// Below this many objects of a kind and namespace, reading them one by one is less work for the server
 /// than listing a namespace that may hold thousands.

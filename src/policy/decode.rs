@@ -4,6 +4,7 @@
 //! all of its fields before it gives up, so that one walk finds everything.
 
 mod haproxy;
+mod maps;
 mod metrics;
 mod steps;
 mod windows;
@@ -137,6 +138,7 @@ fn workloads(at: &Cursor<'_>) -> Option<Workloads> {
     });
     let transforms = fields.or("transforms", Vec::new(), |at| at.each(|item| transform(&item)));
     let waive = fields.or("waive", BTreeSet::new(), |at| Some(at.each(|item| waiver(&item))?.into_iter().collect()));
+    let maps = maps::maps(&mut fields, namespaces.as_deref());
     fields.finish();
     Some(Workloads {
         namespaces: namespaces?,
@@ -144,6 +146,7 @@ fn workloads(at: &Cursor<'_>) -> Option<Workloads> {
         keep: keep?,
         transforms: transforms?,
         waive: waive?,
+        maps: maps?,
     })
 }
 

@@ -72,15 +72,18 @@ const OUTSIDE: &[(&str, &Rule)] = &[
     ("consul.hashicorp.com/", &REGISTRY),
 ];
 
-/// What a controller outside would do about an object: rule, field and what.
-pub fn side_effects(manifest: &Manifest) -> Vec<(&'static Rule, String, String)> {
+/// What controllers outside would do about an object: what it means and the field that asks for it.
+pub fn side_effects(manifest: &Manifest) -> Vec<(&'static str, String)> {
+    outside(manifest).into_iter().map(|(rule, field, _)| (rule.title, field)).collect()
+}
+
+fn outside(manifest: &Manifest) -> Vec<(&'static Rule, String, String)> {
     let mut found = Vec::new();
     let annotations = manifest.value().pointer("/metadata/annotations").and_then(Value::as_object);
     for (key, _) in annotations.into_iter().flatten() {
-        let outside = OUTSIDE.iter().find(|(prefix, _)| key.starts_with(prefix));
+        let known = OUTSIDE.iter().find(|(prefix, _)| key.starts_with(prefix));
         found.extend(
-            outside
-                .map(|(_, rule)| (*rule, format!("metadata.annotations[{key}]"), "is acted upon outside".to_owned())),
+            known.map(|(_, rule)| (*rule, format!("metadata.annotations[{key}]"), "is acted upon outside".to_owned())),
         );
     }
     if manifest.object().kind == "Service" && text_at(manifest.value(), "/spec/type") == Some("LoadBalancer") {
@@ -91,7 +94,7 @@ pub fn side_effects(manifest: &Manifest) -> Vec<(&'static Rule, String, String)>
 
 fn look(sight: &Sight<'_>, found: &mut Findings) {
     for manifest in sight.objects() {
-        for (rule, field, what) in side_effects(manifest) {
+        for (rule, field, what) in outside(manifest) {
             found.on(rule, manifest.object(), field, what);
         }
     }

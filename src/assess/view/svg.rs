@@ -51,7 +51,8 @@ pub fn svg(report: &Report) -> Option<String> {
             (Some(Effort::Blocked), _) => "blocked",
             (None, _) => "other",
         };
-        let label: String = object.name.chars().take(26).collect();
+        let label = if class == "other" { format!("{} {}", object.kind, object.name) } else { object.name.clone() };
+        let label: String = label.chars().take(26).collect();
         let _ = write!(
             out,
             r#"<g class="box {class}"><title>{}</title><rect x="{x}" y="{y}" width="{}" height="{}" rx="5"/><text x="{}" y="{}">{}</text></g>"#,

@@ -23,13 +23,7 @@ fn futures_can_move_between_threads(cluster: &Cluster, plan: &MirrorPlan, select
 }
 
 fn desired(manifest: Manifest) -> Desired {
-    let all = Workloads {
-        namespaces: vec![Name::new("shop").unwrap()],
-        selector: Default::default(),
-        keep: Default::default(),
-        transforms: Vec::new(),
-        waive: Default::default(),
-    };
+    let all = Workloads { namespaces: vec![Name::new("shop").unwrap()], ..Workloads::default() };
     let inventory = Inventory { objects: [(manifest.object().clone(), manifest)].into(), ..Inventory::default() };
     mirror(&inventory, &newest(), &all).objects.pop().unwrap()
 }

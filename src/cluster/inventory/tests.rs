@@ -13,9 +13,7 @@ fn workloads() -> Workloads {
     Workloads {
         namespaces: vec![Name::new("shop").unwrap()],
         selector: LabelSelector { match_labels },
-        keep: BTreeSet::new(),
-        transforms: Vec::new(),
-        waive: Default::default(),
+        ..Workloads::default()
     }
 }
 

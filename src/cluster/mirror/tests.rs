@@ -14,13 +14,7 @@ use crate::policy::{LabelSelector, Name};
 fn workloads() -> Workloads {
     let namespaces = vec![Name::new("shop").unwrap()];
     let match_labels = [("part-of".to_owned(), "shop".to_owned())].into();
-    Workloads {
-        namespaces,
-        selector: LabelSelector { match_labels },
-        keep: Default::default(),
-        transforms: Vec::new(),
-        waive: Default::default(),
-    }
+    Workloads { namespaces, selector: LabelSelector { match_labels }, ..Workloads::default() }
 }
 
 /// The recorded objects of a v1.20 server.
