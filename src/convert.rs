@@ -40,7 +40,7 @@ mod webhook;
 mod workload;
 
 pub use finding::{Finding, Severity, waive};
-pub use pod_security::{Level, Needed, level};
+pub use pod_security::{BASELINE_CAPABILITIES, Level, Needed, level};
 pub use renew::{renew, template_of};
 pub use table::{CONVERSIONS, Conversion, GONE, Gone};
 

@@ -72,7 +72,7 @@ fn write(format: Format, objects: Vec<Value>) -> anyhow::Result<()> {
         Format::Json => {
             output::line(serde_json::to_string_pretty(&json!({"apiVersion": "v1", "kind": "List", "items": objects}))?)
         }
-        Format::Text | Format::Yaml => {
+        Format::Text | Format::Yaml | Format::Html => {
             let documents: Vec<_> = objects.iter().map(manifests::to_yaml).collect::<Result<_, _>>()?;
             if documents.is_empty() { Ok(()) } else { output::line(documents.concat().trim_end()) }
         }

@@ -41,7 +41,7 @@ pub struct Needed {
 }
 
 /// Capabilities that `baseline` lets a container add.
-const BASELINE_CAPABILITIES: &[&str] = &[
+pub const BASELINE_CAPABILITIES: &[&str] = &[
     "AUDIT_WRITE",
     "CHOWN",
     "DAC_OVERRIDE",

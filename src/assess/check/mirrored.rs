@@ -4,6 +4,7 @@ use super::Check;
 use crate::assess::rule::{Effort, Findings, Rule};
 use crate::assess::sight::Sight;
 use crate::cluster::kind;
+use crate::convert::conversion_of;
 
 /// The check.
 pub const CHECK: Check = Check { rules: &[&BLOCKS, &NOTICE, &BEHIND], look };
@@ -63,7 +64,9 @@ fn look(sight: &Sight<'_>, found: &mut Findings) {
     for manifest in sight.objects() {
         let object = manifest.object();
         let made = manifest.controller().is_some() || MADE.contains(&object.kind.as_str());
-        let served = sight.target.served.resource(manifest.api_version(), &object.kind).is_some();
+        let version = manifest.api_version();
+        let becomes = conversion_of(&object.kind, version).map_or(version, |conversion| conversion.to);
+        let served = sight.target.served.resource(becomes, &object.kind).is_some();
         if kind(&object.kind).is_none() && !made && served {
             found.on(&BEHIND, object, "", format!("a {} is not mirrored", object.kind));
         }

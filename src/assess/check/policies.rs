@@ -8,6 +8,7 @@ use super::Check;
 use crate::assess::rule::{Effort, Findings, Rule};
 use crate::assess::sight::{Sight, Workload};
 use crate::cluster::{ObjectRef, entries, text_at};
+use crate::convert::{BASELINE_CAPABILITIES, Level, level};
 
 /// The check.
 pub const CHECK: Check = Check { rules: &[&PSP, &REFUSED, &UNLABELLED], look };
@@ -35,54 +36,12 @@ const UNLABELLED: Rule = Rule {
     fix: "Label the namespace on the target; the finding says the strictest standard that these pods meet already.",
 };
 
-/// A standard, and what in a template is against it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Standard {
-    Privileged,
-    Baseline,
-    Restricted,
-}
-
-impl Standard {
-    fn named(name: &str) -> Self {
-        match name {
-            "restricted" => Self::Restricted,
-            "baseline" => Self::Baseline,
-            _ => Self::Privileged,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Privileged => "privileged",
-            Self::Baseline => "baseline",
-            Self::Restricted => "restricted",
-        }
-    }
-}
-
-/// Capabilities that `baseline` lets a container add.
-const HARMLESS: &[&str] = &[
-    "AUDIT_WRITE",
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "MKNOD",
-    "NET_BIND_SERVICE",
-    "SETFCAP",
-    "SETGID",
-    "SETPCAP",
-    "SETUID",
-    "SYS_CHROOT",
-];
-
 fn look(sight: &Sight<'_>, found: &mut Findings) {
     let gone = !sight.target.served.resources().any(|resource| resource.kind == "PodSecurityPolicy");
     let policies: Vec<_> = sight.source.of("PodSecurityPolicy").collect();
     for policy in policies.iter().filter(|_| gone) {
-        found.on(&PSP, policy.object(), "", "has no counterpart; it is not mirrored");
+        let needed = level(policy.value()).level;
+        found.on(&PSP, policy.object(), "", format!("the strictest level that admits what it admits: {needed}"));
     }
     let admission = &sight.source.metrics.admission;
     // A policy without its plugin restricts nobody; whether the plugin is there, not every account may ask.
@@ -92,22 +51,27 @@ fn look(sight: &Sight<'_>, found: &mut Findings) {
         let namespace = ObjectRef::new("Namespace", "", &workload.object.namespace);
         let label = "pod-security.kubernetes.io/enforce";
         let enforced = sight.target.get(&namespace).and_then(|there| there.labels()?.get(label)?.as_str());
-        let enforced = enforced.map_or(Standard::Privileged, Standard::named);
-        for (standard, field, what) in broken.iter().filter(|(standard, ..)| *standard <= enforced) {
-            found.on(&REFUSED, workload.object, field, format!("{what}, which {} forbids", standard.name()));
+        let enforced = match enforced {
+            Some("restricted") => Level::Restricted,
+            Some("baseline") => Level::Baseline,
+            _ => Level::Privileged,
+        };
+        // A stricter level is a smaller one, and forbids what all larger ones forbid.
+        for (by, field, what) in broken.iter().filter(|(by, ..)| *by >= enforced) {
+            found.on(&REFUSED, workload.object, field, format!("{what}, which {by} forbids"));
         }
-        if restricted && enforced == Standard::Privileged {
-            let met = match broken.iter().map(|(standard, ..)| *standard).min() {
-                None => Standard::Restricted,
-                Some(Standard::Restricted) => Standard::Baseline,
-                Some(_) => Standard::Privileged,
+        if restricted && enforced == Level::Privileged {
+            let met = match broken.iter().map(|(by, ..)| *by).max() {
+                None => Level::Restricted,
+                Some(Level::Restricted) => Level::Baseline,
+                Some(Level::Baseline | Level::Privileged) => Level::Privileged,
             };
-            found.on(&UNLABELLED, workload.object, workload.field("securityContext"), format!("meets {}", met.name()));
+            found.on(&UNLABELLED, workload.object, workload.field("securityContext"), format!("meets {met}"));
         }
     }
 }
 
-type Breach = (Standard, String, String);
+type Breach = (Level, String, String);
 
 /// Everything in a template that a standard forbids.
 fn breaches(workload: &Workload<'_>) -> Vec<Breach> {
@@ -115,13 +79,13 @@ fn breaches(workload: &Workload<'_>) -> Vec<Breach> {
     let mut found = Vec::new();
     for key in ["hostNetwork", "hostPID", "hostIPC"] {
         if spec.get(key) == Some(&Value::Bool(true)) {
-            found.push((Standard::Baseline, workload.field(key), "is true".to_owned()));
+            found.push((Level::Baseline, workload.field(key), "is true".to_owned()));
         }
     }
     for (at, volume) in entries(spec, "/volumes") {
         if volume.get("hostPath").is_some() {
             found.push((
-                Standard::Baseline,
+                Level::Baseline,
                 workload.field(&format!("volumes[{at}].hostPath")),
                 "is a host path".to_owned(),
             ));
@@ -134,11 +98,11 @@ fn breaches(workload: &Workload<'_>) -> Vec<Breach> {
         container_breaches(container.value, own, &field, &mut found);
         let either = |key: &str| own.and_then(|own| own.get(key)).or_else(|| pod.and_then(|pod| pod.get(key)));
         if either("runAsNonRoot") != Some(&Value::Bool(true)) {
-            found.push((Standard::Restricted, field("securityContext.runAsNonRoot"), "is not true".to_owned()));
+            found.push((Level::Restricted, field("securityContext.runAsNonRoot"), "is not true".to_owned()));
         }
         let profile = either("seccompProfile").and_then(|profile| text_at(profile, "/type"));
         if !matches!(profile, Some("RuntimeDefault" | "Localhost")) {
-            found.push((Standard::Restricted, field("securityContext.seccompProfile"), "is not set".to_owned()));
+            found.push((Level::Restricted, field("securityContext.seccompProfile"), "is not set".to_owned()));
         }
     }
     found
@@ -147,30 +111,22 @@ fn breaches(workload: &Workload<'_>) -> Vec<Breach> {
 fn container_breaches(value: &Value, own: Option<&Value>, field: &dyn Fn(&str) -> String, found: &mut Vec<Breach>) {
     let is = |key: &str, wanted: bool| own.and_then(|own| own.get(key)) == Some(&Value::Bool(wanted));
     if is("privileged", true) {
-        found.push((Standard::Baseline, field("securityContext.privileged"), "is true".to_owned()));
+        found.push((Level::Baseline, field("securityContext.privileged"), "is true".to_owned()));
     }
     for (at, port) in entries(value, "/ports") {
         if port.get("hostPort").is_some_and(|port| port != 0) {
-            found.push((
-                Standard::Baseline,
-                field(&format!("ports[{at}].hostPort")),
-                "is a port of the host".to_owned(),
-            ));
+            found.push((Level::Baseline, field(&format!("ports[{at}].hostPort")), "is a port of the host".to_owned()));
         }
     }
     let capabilities = own.and_then(|own| own.get("capabilities")).unwrap_or(&Value::Null);
-    for name in names(capabilities, "/add").filter(|name| !HARMLESS.contains(name)) {
-        found.push((Standard::Baseline, field("securityContext.capabilities.add"), format!("adds {name}")));
+    for name in names(capabilities, "/add").filter(|name| !BASELINE_CAPABILITIES.contains(name)) {
+        found.push((Level::Baseline, field("securityContext.capabilities.add"), format!("adds {name}")));
     }
     if !is("allowPrivilegeEscalation", false) {
-        found.push((
-            Standard::Restricted,
-            field("securityContext.allowPrivilegeEscalation"),
-            "is not false".to_owned(),
-        ));
+        found.push((Level::Restricted, field("securityContext.allowPrivilegeEscalation"), "is not false".to_owned()));
     }
     if !names(capabilities, "/drop").any(|name| name == "ALL") {
-        found.push((Standard::Restricted, field("securityContext.capabilities.drop"), "does not have ALL".to_owned()));
+        found.push((Level::Restricted, field("securityContext.capabilities.drop"), "does not have ALL".to_owned()));
     }
 }
 

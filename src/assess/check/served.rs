@@ -8,17 +8,17 @@ use super::Check;
 use crate::assess::rule::{Effort, Findings, Rule};
 use crate::assess::sight::Sight;
 use crate::cluster::{Manifest, kind, text_at};
-use crate::convert::can_convert;
+use crate::convert::{can_convert, conversion_of};
 
 /// The check.
 pub const CHECK: Check = Check { rules: &[&GONE, &NOWHERE, &WRITER, &REQUESTED, &LAST_APPLIED], look };
 
 const GONE: Rule = Rule {
     id: "XF-V001",
-    title: "version not served by the target, converted on the way",
+    title: "version not served by the target, which converts",
     effort: Effort::Ready,
     why: "The target serves this kind in newer versions only.",
-    fix: "Nothing for the move: it is converted. Change the files you keep it in.",
+    fix: "Nothing where it is mirrored. Change the files you keep it in: crossfade convert does.",
 };
 const NOWHERE: Rule = Rule {
     id: "XF-V002",
@@ -64,7 +64,9 @@ fn served_at_all(sight: &Sight<'_>, manifest: &Manifest, found: &mut Findings) {
         return;
     }
     let becomes = kind(&object.kind).map_or(&[][..], |kind| kind.versions()).iter().copied();
-    match becomes.filter(|to| served(to)).find(|to| can_convert(&object.kind, version, to)) {
+    let mirrored = becomes.filter(|to| served(to)).find(|to| can_convert(&object.kind, version, to));
+    let by_hand = conversion_of(&object.kind, version).map(|conversion| conversion.to).filter(|to| served(to));
+    match mirrored.or(by_hand) {
         Some(to) => found.on(&GONE, object, "apiVersion", format!("{version} becomes {to}")),
         // Another rule says what becomes of pod security policies.
         None if object.kind == "PodSecurityPolicy" => {}
