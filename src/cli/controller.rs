@@ -79,7 +79,7 @@ fn crds(format: Format) -> anyhow::Result<Exit> {
     for definition in crd::all() {
         match format {
             Format::Json => output::machine(format, &definition)?,
-            Format::Text | Format::Yaml => output::machine(Format::Yaml, &definition)?,
+            Format::Text | Format::Yaml | Format::Html => output::machine(Format::Yaml, &definition)?,
         }
     }
     Ok(Exit::Done)

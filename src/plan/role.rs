@@ -22,9 +22,11 @@ type Rules = BTreeMap<String, BTreeMap<(String, String), BTreeSet<&'static str>>
 /// `crossfade`; put another in its place.
 pub fn role(plan: &Plan, side: Side, source: &Served, target: &Served) -> String {
     let (name, rules) = match side {
-        Side::Source => ("crossfade-source", source_rules(plan, source, target)),
-        Side::Target => ("crossfade-target", target_rules(plan, target)),
+        Side::Source => ("source", source_rules(plan, source, target)),
+        Side::Target => ("target", target_rules(plan, target)),
     };
+    // Two migrations of one cluster have a role each.
+    let name = format!("crossfade-{name}-{}", plan.migration.name);
     let mut text = String::new();
     for (namespace, rules) in &rules {
         let (kind, place) = if namespace.is_empty() {

@@ -1,13 +1,13 @@
-//! Everything arrives: a namespace of over sixty objects as old clusters hold them, assessed.
+//! Everything arrives: a namespace of over sixty objects as old clusters hold them, assessed, planned and applied.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::stage::{Lab, until};
+use super::stage::{Lab, root};
 
 /// The namespace `bazaar` on blue, gone again in the end on both sides.
 struct Bazaar {
@@ -23,7 +23,7 @@ impl Bazaar {
         }
         let resource = "tests/lab/bazaar-stall.yaml";
         // A new kind is served a moment after its definition exists.
-        until("blue serves stalls", Duration::from_secs(20), || {
+        bazaar.lab.until("blue serves stalls", Duration::from_secs(20), || {
             bazaar.kubectl("blue", &["apply", "--filename", resource]).status.success().then_some(())
         });
         bazaar
@@ -37,7 +37,14 @@ impl Bazaar {
     fn clear(&self) {
         for (cluster, what) in [
             ("blue", ["namespace/bazaar", "psp/bazaar", "crd/stalls.bazaar.example"].as_slice()),
-            ("green", ["namespace/bazaar"].as_slice()),
+            (
+                "green",
+                &[
+                    "namespace/bazaar",
+                    "clusterrole/crossfade-target-bazaar",
+                    "clusterrolebinding/crossfade-target-bazaar",
+                ],
+            ),
         ] {
             let delete = ["delete", "--ignore-not-found", "--wait", "--timeout=60s"];
             succeeded(&self.kubectl(cluster, &[&delete, what].concat()));
@@ -168,4 +175,122 @@ fn browser(directory: &Path, file: &Path, what: &[&str]) -> String {
     command.args(quiet).args(["--disable-component-update", "--disable-sync"]).args(what);
     command.arg(format!("--user-data-dir={}", directory.join("browser").display()));
     succeeded(&command.arg(format!("file://{}", file.display())).output().unwrap())
+}
+
+/// The migration of the namespace, between contexts `blue…` and `green…`, with `more` replaced.
+fn migration(bazaar: &Bazaar, rights: &str, more: &[(&str, &str)]) -> PathBuf {
+    let mut text = std::fs::read_to_string(root().join("tests/lab/bazaar-migration.yaml")).unwrap();
+    for side in ["blue", "green"] {
+        text = text.replace(&format!("context: {side}"), &format!("context: {side}{rights}"));
+    }
+    for (old, new) in more {
+        assert!(text.contains(old), "{old}");
+        text = text.replace(old, new);
+    }
+    let path = bazaar.lab.state.path().join(format!("bazaar{rights}-{}.yaml", more.len()));
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn plan(bazaar: &Bazaar, file: &Path, more: &[&str]) -> Output {
+    bazaar.lab.say(&[&["plan", "-f", file.to_str().unwrap()], more].concat())
+}
+
+/// Applies a plan; gives the exit code and what a script is told.
+fn apply(bazaar: &Bazaar, plan: &Path) -> (Option<i32>, Value) {
+    let output = bazaar.lab.say(&["apply", plan.to_str().unwrap(), "-o", "json"]);
+    let told = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code(), told)
+}
+
+/// Name and version of everything whose version only a write changes.
+fn versions(bazaar: &Bazaar) -> String {
+    let kinds = "configmaps,secrets,serviceaccounts,services,ingresses";
+    let columns = "custom-columns=KIND:.kind,NAME:.metadata.name,VERSION:.metadata.resourceVersion";
+    succeeded(&bazaar.kubectl("green", &["get", kinds, "--output", columns]))
+}
+
+/// Each side gets exactly the roles that the plan prints, and nothing else in this namespace.
+fn grant(bazaar: &Bazaar, file: &Path) {
+    for (cluster, side) in [("blue", "source"), ("green", "target")] {
+        let role = bazaar.lab.state.path().join(format!("{side}.yaml"));
+        std::fs::write(&role, succeeded(&plan(bazaar, file, &["--role", side]))).unwrap();
+        succeeded(&bazaar.kubectl(cluster, &["apply", "--filename", role.to_str().unwrap()]));
+    }
+}
+
+#[test]
+fn g_a_plan_is_applied_exactly_or_not_at_all() {
+    let bazaar = Bazaar::set_up();
+    succeeded(&bazaar.kubectl("green", &["create", "namespace", "bazaar"]));
+    grant(&bazaar, &migration(&bazaar, "-admin", &[]));
+    let file = migration(&bazaar, "", &[]);
+    let saved = ["first.plan", "second.plan"].map(|name| bazaar.lab.state.path().join(name));
+    for path in &saved {
+        let output = plan(&bazaar, &file, &["--out", path.to_str().unwrap()]);
+        let shown = succeeded(&output);
+        for line in [
+            "converted: policy/v1beta1 → policy/v1",
+            "is ConfigMap bazaar/settings on the source",
+            "mirror.bazaar.example/old/search:latest",
+            "on the way: spec.loadBalancerIP: \"203.0.113.7\" is left out",
+            "! Ingress bazaar/shopfront: metadata.annotations[cert-manager.io/cluster-issuer]",
+        ] {
+            assert!(shown.contains(line), "{line}\n{shown}");
+        }
+    }
+    let [first, second] = saved.each_ref().map(|path| std::fs::read_to_string(path).unwrap());
+    assert_eq!(first, second, "the same inputs give the same bytes");
+    for secret in ["bazaar-database-password", "YmF6YWFyLWRhdGFiYXNlLXBhc3N3b3Jk"] {
+        assert!(!first.contains(secret), "a secret is in the plan");
+    }
+
+    let (exit, told) = apply(&bazaar, &saved[0]);
+    assert_eq!(exit, Some(0), "{told}");
+    let written = told["written"].as_array().unwrap().len();
+    let before = versions(&bazaar);
+    let (exit, told) = apply(&bazaar, &saved[0]);
+    assert_eq!((exit, &told["written"]), (Some(0), &serde_json::json!([])), "a second time there is nothing to write");
+    assert_eq!(versions(&bazaar), before);
+    println!("{written} objects arrived by a plan, {} were there already", told["unchanged"]);
+
+    refuses_what_changed(&bazaar, &saved[0]);
+    refuses_what_would_collide(&bazaar);
+    let cut = bazaar.lab.state.path().join("cut.plan");
+    std::fs::write(&cut, &first[..first.len() / 2]).unwrap();
+    let (exit, told) = apply(&bazaar, &cut);
+    assert!(exit == Some(2) && told["error"].as_str().unwrap().contains("cut short"), "{told}");
+    assert_eq!(versions(&bazaar), before, "nothing of all that was written");
+}
+
+fn refuses_what_changed(bazaar: &Bazaar, saved: &Path) {
+    for (arguments, object, field) in [
+        (
+            ["set", "image", "deployment/cart", "app=crossfade.lab/app:2"].as_slice(),
+            "Deployment bazaar/cart",
+            "spec.template.spec.containers[0].image",
+        ),
+        (
+            &["patch", "secret", "database", "--patch", r#"{"data":{"user":"ZWxzZQ=="}}"#],
+            "Secret bazaar/database",
+            "data",
+        ),
+        (&["delete", "service", "older"], "Service bazaar/older", ""),
+    ] {
+        succeeded(&bazaar.kubectl("blue", arguments));
+        let (exit, told) = apply(bazaar, saved);
+        let named = |one: &Value| one["object"] == object && one["field"] == field;
+        assert_eq!(exit, Some(4), "{told}");
+        assert!(told["changed"].as_array().unwrap().iter().any(named), "{object} {field}: {told}");
+    }
+}
+
+fn refuses_what_would_collide(bazaar: &Bazaar) {
+    let second = "to: shop-settings}\n      - {kind: ConfigMap, from: theme, to: shop-settings}";
+    let file = migration(bazaar, "", &[("to: shop-settings}", second)]);
+    let output = plan(bazaar, &file, &[]);
+    assert_eq!(output.status.code(), Some(4));
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(shown.contains("would both be ConfigMap bazaar/shop-settings"), "{shown}");
 }

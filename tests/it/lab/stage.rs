@@ -26,6 +26,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// Between two looks at a condition that is awaited.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// The repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
