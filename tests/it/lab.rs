@@ -4,8 +4,8 @@
 //! fail without it.
 
 mod adopt;
-mod controller;
 mod arrives;
+mod controller;
 mod faults;
 mod kills;
 mod latency;
