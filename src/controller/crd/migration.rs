@@ -33,6 +33,8 @@ pub struct MigrationSpec {
     pub policy: PolicyRef,
     /// What commit does to the source's workloads; `retain` unless given.
     pub on_commit: Option<OnCommit>,
+    /// Whether the target may be of an older version than the source.
+    pub allow_older_target: Option<bool>,
 }
 
 /// A cluster, by one of two names.

@@ -70,7 +70,7 @@ pub struct Analysis {
     pub metrics: Vec<Metric>,
     /// How the measured share is compared with the weight.
     pub share: Option<Share>,
-    /// Fraction of migrations to a good target that may be rolled back by chance, as `0.1%`.
+    /// Fraction of good migrations that chance may roll back, as `0.1%`.
     pub false_rollbacks: Option<Scalar>,
 }
 
@@ -90,7 +90,7 @@ pub struct Metric {
     pub name: String,
     /// Two PromQL queries that count bad and all requests of one cluster.
     pub error_rate: Option<ErrorRate>,
-    /// Two PromQL queries that count requests answered soon enough and all requests of one cluster.
+    /// Two PromQL queries that count requests in time and all of one cluster.
     pub slow_rate: Option<SlowRate>,
     /// The plane's own counters.
     pub plane_errors: Option<PlaneErrors>,
