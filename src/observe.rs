@@ -168,12 +168,18 @@ async fn look_at_clusters(scene: Scene<'_>, state: &State) -> Clusters {
     let origin = state.phase.origin().into_iter().flat_map(|origin| origin.replicas.keys());
     let refs: BTreeSet<&ObjectRef> = plan.workloads().chain(origin).collect();
     let refs: Vec<ObjectRef> = refs.into_iter().cloned().collect();
+    let on_source: Vec<ObjectRef> = refs.iter().map(|object| plan.on_source(object).clone()).collect();
     let (rehearsed, states, source, target) = tokio::join!(
         in_time(patience, rehearse(source, target, &plan, state)),
         in_time(patience, cluster::compare(target, &plan)),
-        in_time(patience, cluster::workloads(source, &refs)),
+        in_time(patience, cluster::workloads(source, &on_source)),
         in_time(patience, cluster::workloads(target, &refs)),
     );
+    let source = source.map(|mut found| {
+        let counted =
+            refs.iter().zip(&on_source).filter_map(|(object, there)| Some((object.clone(), found.remove(there)?)));
+        counted.collect()
+    });
     let known = |result: Result<_, String>| result.map_or_else(Observed::Unknown, Observed::Known);
     let mirror = rehearsed.and_then(|refused| Ok(mirror_view(&plan, refused, &states?)));
     let mirror = mirror.map_or_else(Observed::Unknown, Observed::Known);

@@ -68,7 +68,8 @@ impl<'a> Reach<'a> {
             Action::RestorePlane { plane, setting } => Ok(self.plane(plane)?.restore(self.fence, setting).await?),
             Action::DrainSource { plane } => Ok(self.plane(plane)?.drain_source(self.fence).await?),
             Action::ScaleSource { workload, .. } => {
-                Ok(cluster::scale(self.cluster(self.source).await?, workload, 0).await?)
+                let there = self.desired.get(workload).map_or(workload, |desired| &desired.made_of);
+                Ok(cluster::scale(self.cluster(self.source).await?, there, 0).await?)
             }
             Action::Release { object } => Ok(cluster::release(self.cluster(self.target).await?, object).await?),
         }

@@ -22,7 +22,19 @@ const MERGED_LISTS: &[(&str, &[&str])] = &[
 ];
 
 /// Fields that hold quantities. Servers write them in a canonical form: `1000m` becomes `1`.
-const QUANTITIES: &[&str] = &["limits", "requests", "sizeLimit", "divisor", "averageValue"];
+const QUANTITIES: &[&str] = &[
+    "averageValue",
+    "default",
+    "defaultRequest",
+    "divisor",
+    "hard",
+    "limits",
+    "max",
+    "maxLimitRequestRatio",
+    "min",
+    "requests",
+    "sizeLimit",
+];
 
 /// Maps with keys of the user's choice.
 const FREE_MAPS: &[&str] =

@@ -82,11 +82,23 @@ pub fn newest() -> Served {
     served(KINDS.iter().map(|kind| (kind.versions()[0], kind.name())))
 }
 
+/// Versions that v1.20 serves no more, or not unless it is told to.
+const GONE_BEFORE: &[&str] = &["apps/v1beta1", "extensions/v1beta1", "v1alpha1", "v2alpha1"];
+
 /// Every mirrored kind as a v1.20 server serves it, newest Ingress left out.
 pub fn oldest() -> Served {
     let old = KINDS.iter().map(|kind| (*kind.versions().last().unwrap(), kind.name()));
-    let old = old.filter(|(_, kind)| *kind != "Deployment");
-    served(old.chain([("apps/v1", "Deployment"), ("autoscaling/v2beta2", "HorizontalPodAutoscaler")]))
+    let old =
+        old.filter(|(version, kind)| *kind == "Ingress" || !GONE_BEFORE.iter().any(|gone| version.ends_with(gone)));
+    let stable = ["Deployment", "DaemonSet", "StatefulSet"].map(|kind| ("apps/v1", kind));
+    let others = [
+        ("autoscaling/v2beta2", "HorizontalPodAutoscaler"),
+        ("batch/v1beta1", "CronJob"),
+        ("networking.k8s.io/v1", "NetworkPolicy"),
+        ("rbac.authorization.k8s.io/v1", "Role"),
+        ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+    ];
+    served(old.chain(stable).chain(others))
 }
 
 /// A server that serves these versions and kinds, and namespaces.

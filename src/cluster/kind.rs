@@ -15,15 +15,22 @@ use crate::convert::{Finding, can_convert};
 use crate::policy::Keep;
 
 mod config_map;
+mod cron_job;
+mod daemon_set;
 mod deployment;
 mod hpa;
 mod ingress;
+mod namespace_rule;
+mod network_policy;
 mod pdb;
 pub mod pod_template;
+mod rbac;
+mod replication_controller;
 mod secret;
 mod selection;
 mod service;
 mod service_account;
+mod stateful_set;
 
 pub use hpa::scaled_workload;
 pub use selection::{Selection, labels_match};
@@ -33,8 +40,17 @@ pub const KINDS: &[&dyn Kind] = &[
     &config_map::ConfigMap,
     &secret::Secret,
     &service_account::ServiceAccount,
+    &rbac::Role,
+    &rbac::RoleBinding,
+    &namespace_rule::LimitRange,
+    &namespace_rule::ResourceQuota,
+    &network_policy::NetworkPolicy,
     &service::Service,
     &deployment::Deployment,
+    &replication_controller::ReplicationController,
+    &stateful_set::StatefulSet,
+    &daemon_set::DaemonSet,
+    &cron_job::CronJob,
     &pdb::PodDisruptionBudget,
     &hpa::HorizontalPodAutoscaler,
     &ingress::Ingress,
@@ -42,17 +58,8 @@ pub const KINDS: &[&dyn Kind] = &[
 
 /// Kinds that people put the same labels on and that are not mirrored, with the versions they are read in.
 /// They are only looked for, so that nobody believes they moved along.
-pub const UNMIRRORED: &[(&str, &[&str])] = &[
-    ("CronJob", &["batch/v1", "batch/v1beta1"]),
-    ("DaemonSet", &["apps/v1"]),
-    ("Job", &["batch/v1"]),
-    ("NetworkPolicy", &["networking.k8s.io/v1"]),
-    ("PersistentVolumeClaim", &["v1"]),
-    ("Pod", &["v1"]),
-    ("ReplicaSet", &["apps/v1"]),
-    ("ReplicationController", &["v1"]),
-    ("StatefulSet", &["apps/v1"]),
-];
+pub const UNMIRRORED: &[(&str, &[&str])] =
+    &[("Job", &["batch/v1"]), ("PersistentVolumeClaim", &["v1"]), ("Pod", &["v1"]), ("ReplicaSet", &["apps/v1"])];
 
 /// What is special about one kind.
 pub trait Kind: Sync {
@@ -61,6 +68,16 @@ pub trait Kind: Sync {
 
     /// The versions that can be read, the one that says most first.
     fn versions(&self) -> &'static [&'static str];
+
+    /// The kind it becomes on the way, where that is another one.
+    fn becomes(&self) -> Option<&'static dyn Kind> {
+        None
+    }
+
+    /// Whether its pods take traffic in a number of their own, so that the gates count them.
+    fn is_sized(&self) -> bool {
+        false
+    }
 
     /// Whether objects of this kind come along because they act on others, so that all of them are read.
     fn acts(&self) -> bool {
@@ -142,14 +159,21 @@ pub fn mirrored_from<'a>(source: &'a Served, target: &Served) -> Vec<&'a Resourc
     KINDS.iter().filter_map(|kind| read_as(*kind, source, target)).collect()
 }
 
+/// The kind an object of `kind` is written as.
+pub fn written_kind(kind: &'static dyn Kind) -> &'static dyn Kind {
+    kind.becomes().unwrap_or(kind)
+}
+
 /// The version in which an object of version `from` is written to the target.
 pub fn written_as(kind: &dyn Kind, from: &str, target: &Served) -> Option<&'static str> {
     written_versions(kind, target).find(|written| can_convert(kind.name(), from, written))
 }
 
 fn written_versions(kind: &dyn Kind, target: &Served) -> impl Iterator<Item = &'static str> {
-    let name = kind.name();
-    kind.versions().iter().copied().filter(move |version| target.resource(version, name).is_some())
+    let becomes = kind.becomes();
+    let name = becomes.map_or(kind.name(), Kind::name);
+    let versions = becomes.map_or(kind.versions(), Kind::versions);
+    versions.iter().copied().filter(move |version| target.resource(version, name).is_some())
 }
 
 /// Objects by what they are called.

@@ -25,12 +25,13 @@ fn place(assignment: &Assignment) -> Option<ObjectRef> {
 
 /// The object that keeps a text of a migration.
 pub fn memo(assignment: &Assignment, text: &str) -> Option<Desired> {
-    let ObjectRef { namespace, name, .. } = place(assignment)?;
+    let made_of = place(assignment)?;
+    let ObjectRef { namespace, name, .. } = &made_of;
     let metadata = json!({"name": name, "namespace": namespace});
     let mut body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {KEY: text}});
     let digest = digest(&body);
     annotate(&mut body, &digest);
-    Some(Desired { manifest: Manifest::new(body)?, digest, initial_replicas: None })
+    Some(Desired { made_of, manifest: Manifest::new(body)?, digest, initial_replicas: None })
 }
 
 /// The text that is kept of a migration, where there is one.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::closure::Inventory;
 use super::digest::{DIGEST_ANNOTATION, digest};
-use super::kind::{KINDS, Kind, scaled_workload, written_as};
+use super::kind::{KINDS, Kind, scaled_workload, written_as, written_kind};
 use super::manifest::Manifest;
 use super::object::ObjectRef;
 use super::plan::{Desired, MirrorPlan, MirrorProblem};
@@ -61,16 +61,24 @@ impl Pass<'_> {
             }
             let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
             let digest = digest(&body);
-            let desired = Manifest::new(body).map(|manifest| Desired { manifest, digest, initial_replicas: None });
+            let made_of = ObjectRef::new("Namespace", "", name);
+            let desired = Manifest::new(body);
+            let desired = desired.map(|manifest| Desired { made_of, manifest, digest, initial_replicas: None });
             self.plan.objects.extend(desired);
         }
     }
 
-    fn object(&mut self, kind: &dyn Kind, manifest: &Manifest) {
+    fn object(&mut self, kind: &'static dyn Kind, manifest: &Manifest) {
         let mut findings = Vec::new();
-        let desired = self.desired(kind, manifest, &mut findings);
+        let mut desired = self.desired(kind, manifest, &mut findings);
         if desired.is_some() {
             waive(&mut findings, kind.name(), |id| self.workloads.waive.contains(id));
+        }
+        if let Some(taken) =
+            desired.take_if(|desired| self.plan.objects.iter().any(|other| other.object() == desired.object()))
+        {
+            let message = format!("would become {}, which is part of the selection too", taken.object());
+            findings.push(Finding::blocks("metadata.name", message));
         }
         for finding in findings {
             self.problem(Some(manifest.object().clone()), finding);
@@ -78,21 +86,29 @@ impl Pass<'_> {
         self.plan.objects.extend(desired);
     }
 
-    fn desired(&mut self, kind: &dyn Kind, manifest: &Manifest, findings: &mut Vec<Finding>) -> Option<Desired> {
+    fn desired(
+        &mut self,
+        kind: &'static dyn Kind,
+        manifest: &Manifest,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Desired> {
         let mut body = self.converted(kind, manifest, findings)?;
+        let kind = written_kind(kind);
+        let made_of = manifest.object().clone();
+        let object = ObjectRef { kind: kind.name().to_owned(), ..made_of.clone() };
         scrub(&mut body);
         renew(kind.name(), &mut body, findings);
         kind.scrub(&mut body, &self.workloads.keep, findings);
-        self.transform(manifest.object(), &mut body, findings);
+        self.transform(&object, &mut body, findings);
         kind.check(&body, findings);
         let initial_replicas = self.take_replicas(manifest.object(), &mut body);
         let digest = digest(&body);
         annotate(&mut body, &digest);
-        let changed = Manifest::new(body).filter(|changed| is_same(changed, manifest, &digest));
+        let changed = Manifest::new(body).filter(|changed| is_same(changed, &object, &digest));
         if changed.is_none() {
             findings.push(Finding::blocks("metadata", "a transform may not change what an object is called"));
         }
-        changed.map(|manifest| Desired { manifest, digest, initial_replicas })
+        changed.map(|manifest| Desired { made_of, manifest, digest, initial_replicas })
     }
 
     fn converted(&self, kind: &dyn Kind, manifest: &Manifest, findings: &mut Vec<Finding>) -> Option<Value> {
@@ -159,8 +175,8 @@ pub(super) fn annotate(body: &mut Value, digest: &str) {
 }
 
 /// Whether transforms left an object what it was, with a fingerprint.
-fn is_same(changed: &Manifest, original: &Manifest, digest: &str) -> bool {
-    changed.object() == original.object() && changed.annotation(DIGEST_ANNOTATION) == Some(digest)
+fn is_same(changed: &Manifest, object: &ObjectRef, digest: &str) -> bool {
+    changed.object() == object && changed.annotation(DIGEST_ANNOTATION) == Some(digest)
 }
 
 #[cfg(test)]

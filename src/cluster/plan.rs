@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::kind::{Kind, kind};
 use super::manifest::Manifest;
 use super::object::ObjectRef;
 use crate::convert::{Finding, Severity};
@@ -18,7 +19,13 @@ pub struct MirrorPlan {
 impl MirrorPlan {
     /// The objects that run pods, and so have to become ready.
     pub fn workloads(&self) -> impl Iterator<Item = &ObjectRef> {
-        self.objects.iter().map(Desired::object).filter(|object| object.kind == "Deployment")
+        self.objects.iter().map(Desired::object).filter(|object| kind(&object.kind).is_some_and(Kind::is_sized))
+    }
+
+    /// The object of the source that becomes this one; the same, unless its kind changes on the way.
+    pub fn on_source<'a>(&'a self, object: &'a ObjectRef) -> &'a ObjectRef {
+        let made = self.objects.iter().find(|desired| desired.object() == object);
+        made.map_or(object, |desired| &desired.made_of)
     }
 
     /// The problems that forbid to apply anything.
@@ -30,6 +37,8 @@ impl MirrorPlan {
 /// One object as the target shall hold it.
 #[derive(Clone, PartialEq)]
 pub struct Desired {
+    /// The object of the source it is made of.
+    pub made_of: ObjectRef,
     /// The object, in the version to be written and with its fingerprint.
     pub manifest: Manifest,
     /// The fingerprint. Of a Secret it is a hash of the values: not for eyes.
@@ -55,8 +64,9 @@ impl Desired {
 
 impl fmt::Debug for Desired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { manifest, digest: _, initial_replicas } = self;
+        let Self { made_of, manifest, digest: _, initial_replicas } = self;
         f.debug_struct("Desired")
+            .field("made_of", made_of)
             .field("manifest", manifest)
             .field("initial_replicas", initial_replicas)
             .finish_non_exhaustive()

@@ -31,17 +31,26 @@ impl Replicas {
         current && updated >= desired && ready >= desired && available >= desired
     }
 
-    /// The counts a workload's object reports. A Deployment without `spec.replicas` has one pod.
+    /// The counts a workload's object reports. One without `spec.replicas` has one pod.
+    ///
+    /// A ReplicationController has no revisions, so all its pods are of the newest; a StatefulSet of a server before 1.22 does not
+    /// say which pods are available, and has no `minReadySeconds` that would make a difference.
     pub(super) fn of(workload: &Manifest) -> Self {
         let number = |pointer: &str| workload.value().pointer(pointer).and_then(Value::as_u64);
         let count = |pointer: &str| number(pointer).and_then(|count| u32::try_from(count).ok());
         let status = |key: &str| count(&format!("/status/{key}")).unwrap_or(0);
+        let kind = workload.object().kind.as_str();
+        let has_available = workload.value().pointer("/status/availableReplicas").is_some();
         let observed = number("/status/observedGeneration");
         Self {
             desired: count("/spec/replicas").unwrap_or(1),
             ready: status("readyReplicas"),
-            updated: status("updatedReplicas"),
-            available: status("availableReplicas"),
+            updated: status(if kind == "ReplicationController" { "replicas" } else { "updatedReplicas" }),
+            available: status(if kind == "StatefulSet" && !has_available {
+                "readyReplicas"
+            } else {
+                "availableReplicas"
+            }),
             current: observed.is_some() && observed >= number("/metadata/generation"),
         }
     }
@@ -51,6 +60,23 @@ impl Replicas {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn counts_each_kind_by_what_its_controller_says() {
+        for (kind, status, complete) in [
+            ("ReplicationController", json!({"replicas": 2, "readyReplicas": 2, "availableReplicas": 2}), true),
+            ("ReplicationController", json!({"replicas": 1, "readyReplicas": 1, "availableReplicas": 1}), false),
+            ("StatefulSet", json!({"updatedReplicas": 2, "readyReplicas": 2}), true),
+            ("StatefulSet", json!({"updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 1}), false),
+            ("StatefulSet", json!({"updatedReplicas": 1, "readyReplicas": 2}), false),
+        ] {
+            let mut body = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "web", "generation": 1}});
+            body["spec"] = json!({"replicas": 2});
+            body["status"] = status.clone();
+            body["status"]["observedGeneration"] = 1.into();
+            assert_eq!(Replicas::of(&Manifest::new(body).unwrap()).is_complete(), complete, "{kind} {status}");
+        }
+    }
 
     fn replicas(spec: Value, status: Value) -> Replicas {
         let metadata = json!({"name": "web", "namespace": "shop", "generation": 7});

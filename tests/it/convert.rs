@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::cli::{crossfade, crossfade_with_input, text};
 
 /// The files with an object for each version of a kind, by name.
-fn fixtures() -> Vec<SourceFile> {
+pub fn fixtures() -> Vec<SourceFile> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/convert");
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();

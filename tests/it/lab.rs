@@ -6,6 +6,7 @@
 mod adopt;
 mod arrives;
 mod controller;
+mod conversion;
 mod faults;
 mod kills;
 mod latency;

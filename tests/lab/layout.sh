@@ -7,6 +7,7 @@ LAB_DIR=${CROSSFADE_LAB_DIR:-/run/crossfade-lab}
 # Programs of people who already have them can be used instead of built ones.
 BLUE_BIN=${CROSSFADE_LAB_BLUE_BIN:-$LAB_CACHE/kubernetes-$BLUE_VERSION/bin}
 GREEN_BIN=${CROSSFADE_LAB_GREEN_BIN:-$LAB_CACHE/kubernetes-$GREEN_VERSION/bin}
+KUBECTL_CONVERT=$LAB_CACHE/kubectl-convert-$GREEN_VERSION/bin/kubectl-convert
 APP_DIR=$LAB_CACHE/app
 
 # One bridge joins every namespace. The ranges are ones that are rarely anybody's.

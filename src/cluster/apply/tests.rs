@@ -283,7 +283,15 @@ async fn a_rehearsal_writes_nothing_and_finds_every_refusal() {
         Manifest::new(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})).unwrap();
     for exists in [true, false] {
         let mut plan = plan.clone();
-        plan.objects.insert(0, Desired { manifest: namespace.clone(), digest: String::new(), initial_replicas: None });
+        plan.objects.insert(
+            0,
+            Desired {
+                made_of: namespace.object().clone(),
+                manifest: namespace.clone(),
+                digest: String::new(),
+                initial_replicas: None,
+            },
+        );
         let live = namespace.value().clone();
         let (target, log) = cluster(move |seen| {
             let cause = json!({"reason": "FieldManagerConflict", "message": "conflict with \"argocd\" using v1", "field": ".data.a"});

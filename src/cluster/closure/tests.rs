@@ -142,3 +142,34 @@ fn stays_inside_the_namespace() {
     let closure = closed(vec![deployment("web", json!({})), elsewhere], &[]);
     assert_eq!(names(&closure.selected), ["Deployment web"]);
 }
+
+#[test]
+fn rules_that_act_on_pods_and_accounts_come_along_and_others_stay() {
+    let labels = json!({"app": "web"});
+    let template = json!({"metadata": {"labels": labels}, "spec": {"serviceAccountName": "web"}});
+    let web = json!({"metadata": {"labels": {"part-of": "shop"}}, "spec": {"template": template}});
+    let policy = |selector: Value| json!({"spec": {"podSelector": selector}});
+    let binding = |account: &str| {
+        let subjects = json!([{"kind": "ServiceAccount", "name": account, "namespace": "shop"}]);
+        json!({"roleRef": {"kind": "Role", "name": "reader"}, "subjects": subjects})
+    };
+    let rbac = "rbac.authorization.k8s.io/v1";
+    let objects = [
+        object("apps/v1", "StatefulSet", "web", web),
+        object("v1", "ServiceAccount", "web", json!({})),
+        object(rbac, "Role", "reader", json!({})),
+        object(rbac, "RoleBinding", "ours", binding("web")),
+        object(rbac, "RoleBinding", "others", binding("other")),
+        object("networking.k8s.io/v1", "NetworkPolicy", "all", policy(json!({}))),
+        object("networking.k8s.io/v1", "NetworkPolicy", "ours", policy(json!({"matchLabels": labels}))),
+        object("networking.k8s.io/v1", "NetworkPolicy", "others", policy(json!({"matchLabels": {"app": "db"}}))),
+        object("v1", "LimitRange", "limits", json!({})),
+        object("v1", "ResourceQuota", "quota", json!({})),
+    ];
+    let found: Objects = objects.into_iter().map(|manifest| (manifest.object().clone(), manifest)).collect();
+    let match_labels = [("part-of".to_owned(), "shop".to_owned())].into();
+    let closure = close(&found, &BTreeSet::new(), &LabelSelector { match_labels });
+    let left: Vec<_> =
+        found.keys().filter(|object| !closure.selected.contains(*object)).map(ToString::to_string).collect();
+    assert_eq!(left, ["NetworkPolicy shop/others", "RoleBinding shop/others"]);
+}

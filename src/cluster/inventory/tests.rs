@@ -76,19 +76,17 @@ async fn what_carries_the_labels_and_stays_behind_is_named() {
         let owner =
             json!({"metadata": {"ownerReferences": [{"kind": "CronJob", "name": "nightly", "controller": true}]}});
         match seen.line.split('?').next().unwrap_or_default() {
-            "GET /apis/apps/v1/namespaces/shop/statefulsets" => {
-                list([object("apps/v1", "StatefulSet", "db", json!({}))])
-            }
+            "GET /apis/apps/v1/namespaces/shop/replicasets" => list([object("apps/v1", "ReplicaSet", "db", json!({}))]),
             "GET /apis/batch/v1/namespaces/shop/jobs" => list([object("batch/v1", "Job", "nightly-1", owner)]),
             "GET /api/v1/namespaces/shop/pods" => (403, json!({"kind": "Status", "reason": "Forbidden", "code": 403})),
             _ => shop(seen),
         }
     });
-    let others = [("apps/v1", "StatefulSet"), ("batch/v1", "Job"), ("v1", "Pod")];
+    let others = [("apps/v1", "ReplicaSet"), ("batch/v1", "Job"), ("v1", "Pod")];
     let mirrored = KINDS.iter().map(|kind| (kind.versions()[0], kind.name()));
     source.served = std::sync::Arc::new(served(mirrored.chain(others)));
     let inventory = inventory(&source, &newest(), &workloads()).await.unwrap();
-    assert_eq!(inventory.unmirrored, [ObjectRef::new("StatefulSet", "shop", "db")].into());
+    assert_eq!(inventory.unmirrored, [ObjectRef::new("ReplicaSet", "shop", "db")].into());
     assert_eq!(inventory.unseen, ["Pod".to_owned()].into());
     let looked = log
         .lines()

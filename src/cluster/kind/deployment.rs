@@ -19,8 +19,12 @@ impl Kind for Deployment {
         &["apps/v1", "apps/v1beta2", "apps/v1beta1", "extensions/v1beta1"]
     }
 
+    fn is_sized(&self) -> bool {
+        true
+    }
+
     fn refers_to(&self, body: &Value) -> Vec<Reference> {
-        self.pod_template(body).map(|template| pod_template::references(template, "spec.template")).unwrap_or_default()
+        pod_template::of_workload(self, body)
     }
 
     fn pod_template<'a>(&self, body: &'a Value) -> Option<&'a Value> {

@@ -4,7 +4,8 @@
 
 use serde_json::Value;
 
-use super::{Reference, entries, text_at};
+use super::{Kind, Reference, entries, text_at};
+use crate::convert::template_of;
 
 /// Volume sources whose whole meaning is an object of the namespace: key, name field, kind.
 const NAMED_VOLUMES: &[(&str, &str, &str)] = &[
@@ -14,8 +15,14 @@ const NAMED_VOLUMES: &[(&str, &str, &str)] = &[
     ("azureFile", "secretName", "Secret"),
 ];
 
+/// Everything that pods of a workload need from their namespace.
+pub fn of_workload(kind: &dyn Kind, body: &Value) -> Vec<Reference> {
+    let path = template_of(kind.name()).unwrap_or_default().trim_start_matches('/').replace('/', ".");
+    kind.pod_template(body).map(|template| references(template, &path)).unwrap_or_default()
+}
+
 /// Everything that pods of the template at `path` need from their namespace.
-pub fn references(template: &Value, path: &str) -> Vec<Reference> {
+fn references(template: &Value, path: &str) -> Vec<Reference> {
     let mut found = Vec::new();
     let Some(spec) = template.get("spec") else { return found };
     let path = format!("{path}.spec");

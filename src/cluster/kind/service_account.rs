@@ -1,6 +1,6 @@
 //! ServiceAccount. PURE.
 //!
-//! Only the account: what it is allowed to do is bound by Roles, which are not mirrored.
+//! Only the account: what it is allowed to do comes along with the RoleBindings that name it.
 
 use std::collections::BTreeSet;
 

@@ -156,6 +156,54 @@ fn an_ingress_that_also_leads_elsewhere_blocks_until_that_path_is_patched_away()
 }
 
 #[test]
+fn a_replication_controller_becomes_a_deployment_unless_there_is_one() {
+    let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}});
+    let spec = json!({"spec": {"replicas": 3, "selector": {"app": "web"}, "template": template}});
+    let mut inventory = only(object("v1", "ReplicationController", "web", spec));
+    let plan = mirror(&inventory, &newest(), &workloads());
+    let deployment = ObjectRef::new("Deployment", "shop", "web");
+    assert_eq!(blockers(&plan), [""; 0]);
+    assert_eq!(plan.workloads().collect::<Vec<_>>(), [&deployment]);
+    assert_eq!(*plan.on_source(&deployment), ObjectRef::new("ReplicationController", "shop", "web"));
+    let there = object("apps/v1", "Deployment", "web", json!({}));
+    inventory.objects.insert(there.object().clone(), there);
+    let plan = mirror(&inventory, &newest(), &workloads());
+    let message = "metadata.name: would become Deployment shop/web, which is part of the selection too";
+    assert_eq!(blockers(&plan), [format!("ReplicationController shop/web: {message}")]);
+    assert_eq!(*plan.on_source(&deployment), deployment);
+}
+
+#[test]
+fn an_autoscaler_of_a_replication_controller_scales_what_it_becomes() {
+    let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}});
+    let spec = json!({"spec": {"replicas": 3, "selector": {"app": "web"}, "template": template}});
+    let mut inventory = only(object("v1", "ReplicationController", "web", spec));
+    let scaled = json!({"apiVersion": "v1", "kind": "ReplicationController", "name": "web"});
+    let autoscaler =
+        object("autoscaling/v2", "HorizontalPodAutoscaler", "web", json!({"spec": {"scaleTargetRef": scaled}}));
+    inventory.objects.insert(autoscaler.object().clone(), autoscaler);
+    let plan = mirror(&inventory, &newest(), &workloads());
+    assert_eq!(blockers(&plan), [""; 0]);
+    let of = |kind: &str| plan.objects.iter().find(|desired| desired.object().kind == kind).unwrap();
+    assert_eq!(of("Deployment").initial_replicas, Some(3));
+    let scaled = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"});
+    assert_eq!(of("HorizontalPodAutoscaler").manifest.value()["spec"]["scaleTargetRef"], scaled);
+}
+
+#[test]
+fn a_cron_job_arrives_asleep_unless_it_is_patched() {
+    let job =
+        only(object("batch/v1", "CronJob", "report", json!({"spec": {"schedule": "* * * * *", "suspend": false}})));
+    let awake = json!([{"op": "replace", "path": "/spec/suspend", "value": false}]);
+    for (workloads, asleep) in [(workloads(), true), (transformed("CronJob", awake), false)] {
+        let plan = mirror(&job, &newest(), &workloads);
+        let arrived = plan.objects.iter().find(|desired| desired.object().kind == "CronJob").unwrap();
+        assert_eq!(arrived.manifest.value()["spec"]["suspend"], asleep);
+        assert!(plan.problems.iter().any(|problem| problem.finding.field == "spec.suspend"));
+    }
+}
+
+#[test]
 fn a_finding_blocks_until_it_is_waived_by_name() {
     let inventory = only(object("apps/v1", "Deployment", "web", json!({"spec": {"paused": true}})));
     for (name, blocked) in [("Deployment:spec.paused", false), ("Deployment:spec.replicas", true)] {

@@ -37,6 +37,15 @@ pub fn is_whole() -> bool {
     std::env::var("CROSSFADE_CHAOS").is_ok_and(|word| word == "whole")
 }
 
+/// What the lab says of itself: names and their values.
+#[expect(clippy::disallowed_methods, reason = "where the lab is, its user may have said")]
+pub fn environment() -> BTreeMap<String, String> {
+    let directory = std::env::var("CROSSFADE_LAB_DIR").unwrap_or_else(|_| "/run/crossfade-lab".to_owned());
+    let text = std::fs::read_to_string(Path::new(&directory).join("env")).expect("the lab is not up: make lab-up");
+    let pairs = text.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
 /// The lab, while one test has it to itself.
 pub struct Lab {
     env: BTreeMap<String, String>,
@@ -53,14 +62,9 @@ impl Lab {
     }
 
     /// The lab as the test before left it, for what has a namespace of its own.
-    #[expect(clippy::disallowed_methods, reason = "where the lab is, its user may have said")]
     pub fn as_it_is() -> Self {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let directory = std::env::var("CROSSFADE_LAB_DIR").unwrap_or_else(|_| "/run/crossfade-lab".to_owned());
-        let text = std::fs::read_to_string(Path::new(&directory).join("env")).expect("the lab is not up: make lab-up");
-        let pairs = text.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
-        let env = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Self { env, state: TempDir::new().unwrap(), _turn: turn }
+        Self { env: environment(), state: TempDir::new().unwrap(), _turn: turn }
     }
 
     /// Waits until `condition` gives a value; panics after `patience`, saying what was awaited and how everything stands.

@@ -28,5 +28,7 @@ install_packages
 build_app
 kubernetes blue "$BLUE_VERSION"
 kubernetes green "$GREEN_VERSION"
+[[ -d $LAB_CACHE/kubectl-convert-$GREEN_VERSION ]] || need_go
+cached "kubectl-convert-$GREEN_VERSION" build_kubectl_convert
 cached "cargo-deny-$CARGO_DENY_VERSION" build_cargo_deny
 say "installed; next: make lab-up"

@@ -20,6 +20,14 @@ build_green() {
     nice go build -trimpath -ldflags "$(version_flags "$GREEN_VERSION")" -o "$into/bin/" tool
 }
 
+# The command that converts objects between versions, with which ours is compared.
+build_kubectl_convert() {
+  local into=$1 log="$LAB_CACHE/logs/kubectl-convert-$GREEN_VERSION.log"
+  say "kubectl-convert $GREEN_VERSION: compiling, seconds where the rest was compiled; log: $log"
+  logged "$log" env -C "$LAB/kubernetes/green" CGO_ENABLED=0 GOFLAGS=-buildvcs=false \
+    nice go build -trimpath -ldflags "$(version_flags "$GREEN_VERSION")" -o "$into/bin/" k8s.io/kubernetes/cmd/kubectl-convert
+}
+
 # 1.20 needs one generated file that was never published, so it is compiled from a vendor folder
 # into which that file can be put: Go takes no overlay inside the module cache.
 build_blue() {

@@ -57,7 +57,7 @@ all_of() {
 installed() {
   local file
   [[ $(id -u) == 0 ]] || die "the lab makes network namespaces and containers, and needs root for it"
-  for file in "${BIN[blue]}/kubelet" "${BIN[green]}/kubelet" "${BIN[green]}/kubectl" "$APP_DIR/images.tar"; do
+  for file in "${BIN[blue]}/kubelet" "${BIN[green]}/kubelet" "${BIN[green]}/kubectl" "$KUBECTL_CONVERT" "$APP_DIR/images.tar"; do
     [[ -e $file ]] || die "$file is missing; run: make lab-install"
   done
 }
@@ -68,6 +68,7 @@ write_env() {
 export KUBECONFIG=$KUBECONFIG_FILE
 export XF_LAB_DIR=$LAB_DIR
 export XF_KUBECTL=${BIN[green]}/kubectl
+export XF_KUBECTL_CONVERT=$KUBECTL_CONVERT
 export XF_LOAD=$APP_DIR/load
 export XF_HAPROXY_URL=$EDGE_URL
 export XF_HAPROXY_METRICS_URL=$EDGE_STATS_URL/metrics

@@ -1,0 +1,42 @@
+//! CronJob. PURE.
+//!
+//! It would run on both sides, so it is mirrored asleep. Waking it is left to a person, who knows when the source's one ends.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{Kind, Reference, pod_template};
+use crate::convert::Finding;
+use crate::policy::Keep;
+
+/// The CronJob kind.
+pub struct CronJob;
+
+impl Kind for CronJob {
+    fn name(&self) -> &'static str {
+        "CronJob"
+    }
+
+    fn versions(&self) -> &'static [&'static str] {
+        &["batch/v1", "batch/v1beta1", "batch/v2alpha1"]
+    }
+
+    fn refers_to(&self, body: &Value) -> Vec<Reference> {
+        pod_template::of_workload(self, body)
+    }
+
+    fn pod_template<'a>(&self, body: &'a Value) -> Option<&'a Value> {
+        body.pointer("/spec/jobTemplate/spec/template")
+    }
+
+    fn scrub(&self, body: &mut Value, _: &BTreeSet<Keep>, findings: &mut Vec<Finding>) {
+        let Some(Value::Object(spec)) = body.get_mut("spec") else { return };
+        let asleep = spec.insert("suspend".to_owned(), true.into()).is_some_and(|before| before == true);
+        if !asleep {
+            let message = "is true on the target, or the job would run twice: suspend the source's and resume this one, \
+                           or patch it to false to run both";
+            findings.push(Finding::notice("spec.suspend", message));
+        }
+    }
+}

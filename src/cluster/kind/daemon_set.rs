@@ -1,0 +1,35 @@
+//! DaemonSet. PURE.
+//!
+//! Its pods are as many as there are nodes, and two clusters have different nodes: it is mirrored and never counted.
+
+use serde_json::Value;
+
+use super::{Kind, Reference, pod_template};
+use crate::convert::Finding;
+
+/// The DaemonSet kind.
+pub struct DaemonSet;
+
+impl Kind for DaemonSet {
+    fn name(&self) -> &'static str {
+        "DaemonSet"
+    }
+
+    fn versions(&self) -> &'static [&'static str] {
+        &["apps/v1", "apps/v1beta2", "extensions/v1beta1"]
+    }
+
+    fn refers_to(&self, body: &Value) -> Vec<Reference> {
+        pod_template::of_workload(self, body)
+    }
+
+    fn pod_template<'a>(&self, body: &'a Value) -> Option<&'a Value> {
+        body.pointer("/spec/template")
+    }
+
+    fn check(&self, _: &Value, findings: &mut Vec<Finding>) {
+        let message =
+            "runs on each node of the target; whether its pods are ready is not waited for, and it stays at a commit";
+        findings.push(Finding::notice("", message));
+    }
+}

@@ -1,0 +1,54 @@
+//! LimitRange and ResourceQuota: rules of a namespace for all its pods. PURE.
+//!
+//! They come along with the first pod of their namespace: without its LimitRange a pod would start without limits, without its
+//! quota a namespace could take what others were promised.
+
+use serde_json::Value;
+
+use super::{Kind, Selection, text_at};
+
+/// The LimitRange kind.
+pub struct LimitRange;
+
+/// The ResourceQuota kind.
+pub struct ResourceQuota;
+
+impl Kind for LimitRange {
+    fn name(&self) -> &'static str {
+        "LimitRange"
+    }
+
+    fn versions(&self) -> &'static [&'static str] {
+        &["v1"]
+    }
+
+    fn acts(&self) -> bool {
+        true
+    }
+
+    fn acts_on(&self, body: &Value, selection: &Selection) -> bool {
+        rules_pods(body, selection)
+    }
+}
+
+impl Kind for ResourceQuota {
+    fn name(&self) -> &'static str {
+        "ResourceQuota"
+    }
+
+    fn versions(&self) -> &'static [&'static str] {
+        &["v1"]
+    }
+
+    fn acts(&self) -> bool {
+        true
+    }
+
+    fn acts_on(&self, body: &Value, selection: &Selection) -> bool {
+        rules_pods(body, selection)
+    }
+}
+
+fn rules_pods(body: &Value, selection: &Selection) -> bool {
+    selection.any_pod(text_at(body, "/metadata/namespace").unwrap_or_default(), |_| true)
+}
