@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::manifest::Manifest;
 use super::object::ObjectRef;
 use super::served::{Resource, Served};
-use crate::convert::{Finding, can_convert};
+use crate::convert::{Finding, can_convert, template_of};
 use crate::policy::Keep;
 
 mod config_map;
@@ -42,8 +42,8 @@ pub const KINDS: &[&dyn Kind] = &[
     &service_account::ServiceAccount,
     &rbac::Role,
     &rbac::RoleBinding,
-    &namespace_rule::LimitRange,
-    &namespace_rule::ResourceQuota,
+    &namespace_rule::NamespaceRule("LimitRange"),
+    &namespace_rule::NamespaceRule("ResourceQuota"),
     &network_policy::NetworkPolicy,
     &service::Service,
     &deployment::Deployment,
@@ -89,14 +89,14 @@ pub trait Kind: Sync {
         false
     }
 
-    /// What this object refers to by name in its own namespace.
-    fn refers_to(&self, _body: &Value) -> Vec<Reference> {
-        Vec::new()
+    /// What this object refers to by name in its own namespace; of a workload, what its pods need.
+    fn refers_to(&self, body: &Value) -> Vec<Reference> {
+        pod_template::references_of(self.name(), body)
     }
 
     /// The pod template of a workload.
-    fn pod_template<'a>(&self, _body: &'a Value) -> Option<&'a Value> {
-        None
+    fn pod_template<'a>(&self, body: &'a Value) -> Option<&'a Value> {
+        body.pointer(template_of(self.name())?)
     }
 
     /// Why every cluster makes this object for itself, where it does.

@@ -103,6 +103,7 @@ pub fn convert_all(manifests: &[Manifest], release: Release, is_waived: impl Fn(
     for (at, (manifest, (body, mut findings))) in manifests.iter().zip(converted).enumerate() {
         if let Some(body) = &body {
             findings.extend(collision(&taken, at, manifests, &title(body)));
+            findings.extend(adoption(manifest, body, manifests));
             taken.entry(title(body)).or_insert(at);
         }
         waive(&mut findings, manifest.kind(), &is_waived);
@@ -184,6 +185,22 @@ fn collision(taken: &BTreeMap<String, usize>, at: usize, manifests: &[Manifest],
     } else {
         Finding::blocks("", format!("would become {title}, which is there already, at {place}"))
     })
+}
+
+/// Whether a Deployment that was none would take a ReplicaSet over that belongs to nobody, and let it go as an old revision.
+fn adoption(manifest: &Manifest, body: &Value, manifests: &[Manifest]) -> Option<Finding> {
+    let namespace = |body: &Value| body.pointer("/metadata/namespace").cloned();
+    let chosen =
+        body.pointer("/spec/selector/matchLabels")?.as_object().filter(|_| manifest.body["kind"] != body["kind"])?;
+    let matches = |other: &&Manifest| {
+        let labels = other.body.pointer("/metadata/labels");
+        let all = labels.is_some_and(|labels| chosen.iter().all(|(key, value)| labels.get(key) == Some(value)));
+        let owned = other.body.pointer("/metadata/ownerReferences").is_some();
+        other.kind() == "ReplicaSet" && all && !owned && namespace(&other.body) == namespace(body)
+    };
+    let other = manifests.iter().find(matches)?;
+    let message = format!("matches {}, which belongs to nobody: the Deployment would adopt it", other.title());
+    Some(Finding::blocks("spec.selector", message))
 }
 
 /// Removes what a server wrote.

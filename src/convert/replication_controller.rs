@@ -9,7 +9,7 @@
 //! the moment they are made, so a ReplicationController that is left somewhere never takes them. The other way round, the
 //! ReplicaSet selects by `pod-template-hash` besides the labels, and no pod of a ReplicationController carries that, even one
 //! that was orphaned. So no label of ours has to tell them apart. What a Deployment does adopt is a ReplicaSet that matches and
-//! belongs to nobody; ReplicaSets are not mirrored, and `crossfade convert` says so where its input holds such a pair.
+//! belongs to nobody: ReplicaSets are not mirrored, and where the input of `crossfade convert` holds such a pair it blocks.
 //!
 //! # What it does not have
 //!

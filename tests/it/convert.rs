@@ -233,6 +233,27 @@ metadata: {name: web}
 }
 
 #[test]
+fn a_replica_set_that_would_be_adopted_blocks() {
+    let controller = "apiVersion: v1
+kind: ReplicationController
+metadata: {name: web}
+spec: {template: {metadata: {labels: {app: web}}}}
+---
+apiVersion: apps/v1
+kind: ReplicaSet
+";
+    for (metadata, left) in [
+        ("{name: a, labels: {app: web, tier: front}}", 1),
+        ("{name: a, labels: {app: web}, ownerReferences: [{kind: Deployment, name: b}]}", 0),
+        ("{name: a, labels: {app: web}, namespace: elsewhere}", 0),
+        ("{name: a, labels: {app: db}}", 0),
+    ] {
+        let outcome = converted(of(&format!("{controller}metadata: {metadata}\n")), "1.37");
+        assert_eq!(outcome.left, left, "{metadata}");
+    }
+}
+
+#[test]
 fn a_file_that_would_fill_the_memory_is_refused() {
     let mut laughs = "a: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {

@@ -9,6 +9,7 @@ mod controller;
 mod conversion;
 mod faults;
 mod kills;
+mod kinds;
 mod latency;
 mod scenarios;
 mod stage;

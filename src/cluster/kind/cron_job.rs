@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Kind, Reference, pod_template};
+use super::Kind;
 use crate::convert::Finding;
 use crate::policy::Keep;
 
@@ -20,14 +20,6 @@ impl Kind for CronJob {
 
     fn versions(&self) -> &'static [&'static str] {
         &["batch/v1", "batch/v1beta1", "batch/v2alpha1"]
-    }
-
-    fn refers_to(&self, body: &Value) -> Vec<Reference> {
-        pod_template::of_workload(self, body)
-    }
-
-    fn pod_template<'a>(&self, body: &'a Value) -> Option<&'a Value> {
-        body.pointer("/spec/jobTemplate/spec/template")
     }
 
     fn scrub(&self, body: &mut Value, _: &BTreeSet<Keep>, findings: &mut Vec<Finding>) {

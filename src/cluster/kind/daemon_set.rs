@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{Kind, Reference, pod_template};
+use super::Kind;
 use crate::convert::Finding;
 
 /// The DaemonSet kind.
@@ -17,14 +17,6 @@ impl Kind for DaemonSet {
 
     fn versions(&self) -> &'static [&'static str] {
         &["apps/v1", "apps/v1beta2", "extensions/v1beta1"]
-    }
-
-    fn refers_to(&self, body: &Value) -> Vec<Reference> {
-        pod_template::of_workload(self, body)
-    }
-
-    fn pod_template<'a>(&self, body: &'a Value) -> Option<&'a Value> {
-        body.pointer("/spec/template")
     }
 
     fn check(&self, _: &Value, findings: &mut Vec<Finding>) {

@@ -1,10 +1,8 @@
 //! Deployment. PURE.
-//!
-//! Only `apps/v1`: the older versions default differently, and no server since 1.16 serves only those.
 
 use serde_json::Value;
 
-use super::{Kind, Reference, pod_template};
+use super::Kind;
 use crate::convert::Finding;
 
 /// The Deployment kind.
@@ -21,14 +19,6 @@ impl Kind for Deployment {
 
     fn is_sized(&self) -> bool {
         true
-    }
-
-    fn refers_to(&self, body: &Value) -> Vec<Reference> {
-        pod_template::of_workload(self, body)
-    }
-
-    fn pod_template<'a>(&self, body: &'a Value) -> Option<&'a Value> {
-        body.pointer("/spec/template")
     }
 
     fn check(&self, body: &Value, findings: &mut Vec<Finding>) {

@@ -7,15 +7,12 @@ use serde_json::Value;
 
 use super::{Kind, Selection, text_at};
 
-/// The LimitRange kind.
-pub struct LimitRange;
+/// A kind of rule, by its name.
+pub struct NamespaceRule(pub &'static str);
 
-/// The ResourceQuota kind.
-pub struct ResourceQuota;
-
-impl Kind for LimitRange {
+impl Kind for NamespaceRule {
     fn name(&self) -> &'static str {
-        "LimitRange"
+        self.0
     }
 
     fn versions(&self) -> &'static [&'static str] {
@@ -27,28 +24,6 @@ impl Kind for LimitRange {
     }
 
     fn acts_on(&self, body: &Value, selection: &Selection) -> bool {
-        rules_pods(body, selection)
+        selection.any_pod(text_at(body, "/metadata/namespace").unwrap_or_default(), |_| true)
     }
-}
-
-impl Kind for ResourceQuota {
-    fn name(&self) -> &'static str {
-        "ResourceQuota"
-    }
-
-    fn versions(&self) -> &'static [&'static str] {
-        &["v1"]
-    }
-
-    fn acts(&self) -> bool {
-        true
-    }
-
-    fn acts_on(&self, body: &Value, selection: &Selection) -> bool {
-        rules_pods(body, selection)
-    }
-}
-
-fn rules_pods(body: &Value, selection: &Selection) -> bool {
-    selection.any_pod(text_at(body, "/metadata/namespace").unwrap_or_default(), |_| true)
 }

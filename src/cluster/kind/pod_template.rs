@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{Kind, Reference, entries, text_at};
+use super::{Reference, entries, text_at};
 use crate::convert::template_of;
 
 /// Volume sources whose whole meaning is an object of the namespace: key, name field, kind.
@@ -15,10 +15,11 @@ const NAMED_VOLUMES: &[(&str, &str, &str)] = &[
     ("azureFile", "secretName", "Secret"),
 ];
 
-/// Everything that pods of a workload need from their namespace.
-pub fn of_workload(kind: &dyn Kind, body: &Value) -> Vec<Reference> {
-    let path = template_of(kind.name()).unwrap_or_default().trim_start_matches('/').replace('/', ".");
-    kind.pod_template(body).map(|template| references(template, &path)).unwrap_or_default()
+/// Everything that pods of a workload of this kind need from their namespace; nothing where it has no pods.
+pub fn references_of(kind: &str, body: &Value) -> Vec<Reference> {
+    let Some(pointer) = template_of(kind) else { return Vec::new() };
+    let path = pointer.trim_start_matches('/').replace('/', ".");
+    body.pointer(pointer).map(|template| references(template, &path)).unwrap_or_default()
 }
 
 /// Everything that pods of the template at `path` need from their namespace.

@@ -25,7 +25,7 @@ impl Kind for StatefulSet {
 
     /// Besides what its pods need, the Service that gives them their names.
     fn refers_to(&self, body: &Value) -> Vec<Reference> {
-        let mut found = pod_template::of_workload(self, body);
+        let mut found = pod_template::references_of(self.name(), body);
         found.extend(text_at(body, "/spec/serviceName").map(|name| Reference {
             kind: "Service",
             name: name.to_owned(),
@@ -34,10 +34,6 @@ impl Kind for StatefulSet {
             brings: true,
         }));
         found
-    }
-
-    fn pod_template<'a>(&self, body: &'a Value) -> Option<&'a Value> {
-        body.pointer("/spec/template")
     }
 
     fn check(&self, body: &Value, findings: &mut Vec<Finding>) {
