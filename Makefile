@@ -6,7 +6,7 @@ DENY := $(CACHE)/cargo-deny-0.20.2/bin/cargo-deny
 
 include tests/lab/lab.mk
 
-.PHONY: help demo test lint unit lab-test chaos bench-judgement
+.PHONY: help demo test lint unit lab-test chaos bench bench-judgement model
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -41,3 +41,9 @@ lab-test: lab-install ## The scenarios between two real clusters
 
 bench-judgement: ## A million healthy comparisons, and how soon a bad target is found, beside other rules
 	cargo bench --bench judgement
+
+bench: ## Deciding, stories, the journal, a restart: each beside its goal or its limit
+	cargo bench --bench core
+
+model: ## Try everything that two controllers and a plane can come to, within bounds
+	cargo run --release -- simulate --exhaustive

@@ -210,7 +210,7 @@ impl Driver {
             Err(error) if matches!(decision.state.phase, Phase::RollingBack { .. }) => Some(error),
             recorded => recorded.map(|()| None)?,
         };
-        let changed = self.state != decision.state;
+        let moves = decision.moves(&self.state, &snapshot);
         if decision.state.assignment.policy.analysis.prometheus != self.state.assignment.policy.analysis.prometheus {
             let prometheus = prometheus(&decision.state.assignment).inspect_err(|error| {
                 // Nobody is asked then, which holds.
@@ -222,7 +222,7 @@ impl Driver {
         self.outcomes = self.act(&decision.actions, &desired).await;
         unrecorded = unrecorded.or(self.store.publish(&report).await.err());
         let failed = self.outcomes.iter().any(|outcome| outcome.error.is_some());
-        let moved = (changed || !decision.actions.is_empty()) && !failed && unrecorded.is_none();
+        let moved = moves && !failed && unrecorded.is_none();
         Ok(Pass { report, moved, unrecorded })
     }
 

@@ -13,6 +13,7 @@
 //! charge, and two controllers that write at the same time, which the lock on the journal rules out.
 
 pub mod case;
+pub mod model;
 mod person;
 pub mod play;
 pub mod promise;
@@ -36,8 +37,12 @@ use crate::policy::{Assignment, InvalidInput, SourceFile, load};
 
 /// Migrations to simulate where nobody brings files: every kind of step and of metric, one to three planes.
 pub fn samples() -> Result<Vec<Arc<Assignment>>, InvalidInput> {
-    let text = include_str!("simulate/policies.yaml").to_owned();
-    let definitions = load(&[SourceFile { name: "policies.yaml".to_owned(), text }])?;
+    read("policies.yaml", include_str!("simulate/policies.yaml"))
+}
+
+/// The migrations of a file, each with its policy.
+fn read(name: &str, text: &str) -> Result<Vec<Arc<Assignment>>, InvalidInput> {
+    let definitions = load(&[SourceFile { name: name.to_owned(), text: text.to_owned() }])?;
     let assigned = definitions.migrations.iter().filter_map(|migration| {
         let policy = definitions.policy_of(migration)?.clone();
         Some(Arc::new(Assignment { migration: migration.clone(), policy }))

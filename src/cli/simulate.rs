@@ -14,6 +14,7 @@ use super::{Exit, Global, input};
 use crate::migration::decide;
 use crate::observe::clock::Clock;
 use crate::policy::{Assignment, Weight};
+use crate::simulate::model::{self, Bounds, Fence};
 use crate::simulate::{End, Scenario, Stage, Tally, samples, shrink, tell};
 
 #[derive(Debug, Args)]
@@ -27,6 +28,9 @@ pub(super) struct Simulate {
     /// Tell the story of this seed instead
     #[arg(long, value_name = "SEED", conflicts_with = "seeds")]
     seed: Option<u64>,
+    /// Try everything that two controllers and one plane can come to, within bounds, and report how much that was
+    #[arg(long, conflicts_with_all = ["seeds", "seed", "files", "fail_at", "prometheus_away"])]
+    exhaustive: bool,
     /// Nothing goes wrong but that the target fails a fifth of its requests from this weight on
     #[arg(long, value_name = "PERCENT", value_parser = Weight::from_str)]
     fail_at: Option<Weight>,
@@ -42,11 +46,16 @@ struct Summary {
     tally: Tally,
     cores: usize,
     seconds: f64,
+    /// Of all cores together; on a machine that is shared, less than `cores` times `seconds`.
+    processor_seconds: f64,
     migrations_per_minute_and_core: f64,
 }
 
 pub(super) fn simulate(global: &Global, simulate: Simulate) -> anyhow::Result<Exit> {
-    let Simulate { files, seeds, seed, fail_at, prometheus_away } = simulate;
+    let Simulate { files, seeds, seed, exhaustive, fail_at, prometheus_away } = simulate;
+    if exhaustive {
+        return everything(global);
+    }
     let assignments = if files.is_empty() {
         samples()?
     } else {
@@ -68,6 +77,27 @@ pub(super) fn simulate(global: &Global, simulate: Simulate) -> anyhow::Result<Ex
         Some(seed) => one(global, &stage, seed),
         None => many(global, &stage, seeds),
     }
+}
+
+/// Tries everything, one bound after the other.
+fn everything(global: &Global) -> anyhow::Result<Exit> {
+    let sample = model::sample()?;
+    let mut exit = Exit::Done;
+    let mut all = Vec::new();
+    for bounds in Bounds::LARGE {
+        let found = model::explore(&sample, bounds, Fence::Up, decide);
+        if found.broken.is_some() {
+            exit = Exit::Failed;
+        }
+        if global.output == Format::Text {
+            println!("At most {bounds}:\n  {found}");
+        }
+        all.push(found);
+    }
+    if global.output != Format::Text {
+        output::machine(global.output, &all)?;
+    }
+    Ok(exit)
 }
 
 /// Tells one story.
@@ -95,15 +125,19 @@ fn many(global: &Global, stage: &Stage, seeds: u64) -> anyhow::Result<Exit> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let clock = Clock::start();
     let start = clock.now();
-    let tally = std::thread::scope(|scope| {
+    let (tally, worked) = std::thread::scope(|scope| {
         let workers: Vec<_> =
             (0..cores as u64).map(|first| scope.spawn(move || share(stage, first, cores, seeds))).collect();
-        workers.into_iter().filter_map(|worker| worker.join().ok()).fold(Tally::default(), Tally::plus)
+        let done = workers.into_iter().filter_map(|worker| worker.join().ok());
+        done.fold((Tally::default(), Some(0.0)), |(tally, worked), (one, time)| {
+            (tally.plus(one), worked.zip(time).map(|(worked, time)| worked + time))
+        })
     });
     anyhow::ensure!(tally.migrations == seeds, "only {} of {seeds} stories came to an end", tally.migrations);
     let seconds = Duration::try_from(clock.now().duration_since(start)).unwrap_or_default().as_secs_f64();
-    let rate = tally.migrations as f64 / seconds.max(f64::MIN_POSITIVE) * 60.0 / cores as f64;
-    let summary = Summary { tally, cores, seconds, migrations_per_minute_and_core: rate.round() };
+    let processor_seconds = worked.unwrap_or(seconds * cores as f64);
+    let rate = tally.migrations as f64 / processor_seconds.max(f64::MIN_POSITIVE) * 60.0;
+    let summary = Summary { tally, cores, seconds, processor_seconds, migrations_per_minute_and_core: rate.round() };
     match global.output {
         Format::Text => println!("{}", text(&summary)),
         format => output::machine(format, &summary)?,
@@ -114,13 +148,20 @@ fn many(global: &Global, stage: &Stage, seeds: u64) -> anyhow::Result<Exit> {
     Ok(if summary.tally.broken.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
-/// One core's share of the seeds: one seed in as many as there are cores.
-fn share(stage: &Stage, first: u64, cores: usize, seeds: u64) -> Tally {
+/// One core's share of the seeds, one seed in as many as there are cores, and the processor's time it took.
+fn share(stage: &Stage, first: u64, cores: usize, seeds: u64) -> (Tally, Option<f64>) {
     let mut tally = Tally::default();
     for seed in (first..seeds).step_by(cores) {
         tally.add(seed, &stage.play(seed));
     }
-    tally
+    (tally, processor_time())
+}
+
+/// Seconds this thread has had a processor, where the system says so; what others do on the machine is not in it.
+fn processor_time() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanoseconds: f64 = text.split(' ').next()?.parse().ok()?;
+    Some(nanoseconds / 1e9)
 }
 
 fn tell_shortest(stage: &Stage, seed: u64) {
@@ -131,7 +172,7 @@ fn tell_shortest(stage: &Stage, seed: u64) {
 }
 
 fn text(summary: &Summary) -> String {
-    let Summary { tally, cores, seconds, migrations_per_minute_and_core } = summary;
+    let Summary { tally, cores, seconds, processor_seconds, migrations_per_minute_and_core } = summary;
     let mut lines = vec![format!("{:<42} {:>9} {:>7} {:>10} {:>16}", "", "stories", "", "time p50", "failed p50/p99")];
     for (end, group) in &tally.ends {
         let share = group.count as f64 / tally.migrations as f64 * 100.0;
@@ -148,7 +189,7 @@ fn text(summary: &Summary) -> String {
     let broken: u64 = tally.broken.values().map(|breaks| breaks.count).sum();
     lines.push(format!("\n{broken} promises broken in {} migrations, {} decisions.", tally.migrations, tally.passes));
     lines.push(format!(
-        "{migrations_per_minute_and_core:.0} migrations a minute and core ({cores} cores, {seconds:.1} s)."
+        "{migrations_per_minute_and_core:.0} migrations a minute and core ({processor_seconds:.1} s of {cores} cores, {seconds:.1} s by the clock)."
     ));
     lines.join("\n")
 }
@@ -157,6 +198,7 @@ fn worded(end: End) -> &'static str {
     match end {
         End::Completed => "completed",
         End::RolledBack => "rolled back: the target was bad",
+        End::RolledBackWithBoth => "rolled back: both sides were bad",
         End::RolledBackFalsely => "rolled back falsely",
         End::Aborted => "aborted by a person",
         End::TooLate => "rolled back: the target was not ready",

@@ -18,11 +18,24 @@ use crate::policy::Weight;
 /// Replicas of each workload on the source as the origin recorded them.
 pub type Demand = BTreeMap<ObjectRef, u32>;
 
+/// Every workload of the demand with its pods in a cluster. Both are in the order of their names and walked side by side: a
+/// thousand workloads are looked at in every pass, more than once.
+fn paired<'d, 'c>(
+    demand: &'d Demand,
+    cluster: &'c BTreeMap<ObjectRef, Replicas>,
+) -> impl Iterator<Item = (&'d ObjectRef, u32, Option<&'c Replicas>)> {
+    let mut rest = cluster.iter().peekable();
+    demand.iter().map(move |(workload, demand)| {
+        while rest.next_if(|(other, _)| *other < workload).is_some() {}
+        (workload, *demand, rest.next_if(|(other, _)| *other == workload).map(|(_, pods)| pods))
+    })
+}
+
 /// The first workload that has not got all its pods of the newest template ready.
 pub fn unready(demand: &Demand, target: &BTreeMap<ObjectRef, Replicas>) -> Option<WaitingOn> {
-    demand.keys().find_map(|workload| {
+    paired(demand, target).find_map(|(workload, _, pods)| {
         let waiting = |ready, wanted| Some(WaitingOn::WorkloadReady { workload: workload.clone(), ready, wanted });
-        match target.get(workload) {
+        match pods {
             None => waiting(0, 1),
             Some(pods) => {
                 let ready = pods.ready.min(pods.updated).min(pods.available);
@@ -50,27 +63,24 @@ fn short<'d>(
     demand: &'d Demand,
     cluster: &BTreeMap<ObjectRef, Replicas>,
 ) -> Option<(&'d ObjectRef, u32, u32)> {
-    demand.iter().find_map(|(workload, demand)| {
-        let needed = share.ceil_of(*demand);
-        let ready = cluster.get(workload).map_or(0, |pods| pods.ready);
+    paired(demand, cluster).find_map(|(workload, demand, pods)| {
+        let (needed, ready) = (share.ceil_of(demand), pods.map_or(0, |pods| pods.ready));
         (ready < needed).then_some((workload, ready, needed))
     })
 }
 
 /// The first workload that a cluster has fewer replicas of than the demand, with the number it has.
 pub fn shrunk(demand: &Demand, source: &BTreeMap<ObjectRef, Replicas>) -> Option<WaitingOn> {
-    demand.iter().find_map(|(workload, origin)| {
-        let now = source.get(workload).map_or(0, |pods| pods.desired);
-        (now < *origin).then(|| WaitingOn::SourceShrank { workload: workload.clone(), now, origin: *origin })
+    paired(demand, source).find_map(|(workload, origin, pods)| {
+        let now = pods.map_or(0, |pods| pods.desired);
+        (now < origin).then(|| WaitingOn::SourceShrank { workload: workload.clone(), now, origin })
     })
 }
 
 /// The first workload that should have pods and has none ready.
 pub fn lost(demand: &Demand, cluster: &BTreeMap<ObjectRef, Replicas>) -> Option<ObjectRef> {
-    let lost = |(workload, demand): (&ObjectRef, &u32)| {
-        *demand > 0 && cluster.get(workload).is_none_or(|pods| pods.ready == 0)
-    };
-    demand.iter().find(|entry| lost(*entry)).map(|(workload, _)| workload.clone())
+    let lost = |demand, pods: Option<&Replicas>| demand > 0 && pods.is_none_or(|pods| pods.ready == 0);
+    paired(demand, cluster).find_map(|(workload, demand, pods)| lost(demand, pods).then(|| workload.clone()))
 }
 
 #[cfg(test)]
@@ -103,5 +113,20 @@ mod tests {
         assert!(source_shortage(Weight::percent_saturating(49), &demand, &target).is_some());
         assert_eq!(lost(&demand, &target), None);
         assert!(lost(&demand, &BTreeMap::new()).is_some());
+    }
+
+    #[test]
+    fn every_workload_meets_its_own_pods() {
+        let named = |name: &str| ObjectRef::new("Deployment", "shop", name);
+        let pods = |ready| Replicas { desired: ready, ready, updated: ready, available: ready, current: true };
+        let demand: Demand = ["b", "d", "e", "g"].map(|name| (named(name), 2)).into();
+        let cluster = BTreeMap::from(
+            ["a", "b", "c", "e", "g", "h"].map(|name| (named(name), pods(if name == "e" { 1 } else { 2 }))),
+        );
+        let met: Vec<_> = paired(&demand, &cluster)
+            .map(|(workload, _, pods)| (workload.name.as_str(), pods.map(|pods| pods.ready)))
+            .collect();
+        assert_eq!(met, [("b", Some(2)), ("d", None), ("e", Some(1)), ("g", Some(2))]);
+        assert_eq!(lost(&demand, &cluster), Some(named("d")));
     }
 }

@@ -51,6 +51,15 @@ pub struct Decision {
     pub replies: Vec<Reply>,
 }
 
+impl Decision {
+    /// Whether the next look should follow at once, once everything was answered well: something has changed, or something is
+    /// tried that the pass before did not try. What was tried and does not show yet is looked at again after the interval.
+    pub fn moves(&self, before: &State, snapshot: &Snapshot) -> bool {
+        let tried = snapshot.outcomes.iter().map(|outcome| &outcome.action);
+        !self.state.stands_as(before) || (!self.actions.is_empty() && !self.actions.iter().eq(tried))
+    }
+}
+
 /// What the gates said in one pass.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Gates {

@@ -356,6 +356,11 @@ impl State {
         }
     }
 
+    /// Whether phase, planes and pause are the same. What was tried and answered meanwhile may differ.
+    pub fn stands_as(&self, other: &Self) -> bool {
+        self.phase == other.phase && self.ledger == other.ledger && self.paused == other.paused
+    }
+
     /// The largest share of the traffic Crossfade may have given to the target.
     pub fn highest_weight(&self) -> Weight {
         self.ledger.values().map(|entry| entry.highest()).max().unwrap_or_default()

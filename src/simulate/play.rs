@@ -54,7 +54,9 @@ pub enum End {
     Completed,
     /// Back at the origin, because the target was bad.
     RolledBack,
-    /// Back at the origin, because the target seemed bad and was not.
+    /// Back at the origin, because both sides were bad and the target could not be told from the source.
+    RolledBackWithBoth,
+    /// Back at the origin, because the target seemed bad and nothing was.
     RolledBackFalsely,
     /// Back at the origin, because a person asked for it.
     Aborted,
@@ -186,8 +188,11 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
             Phase::RolledBack { cause, .. } => match cause {
                 Cause::Requested { .. } => End::Aborted,
                 Cause::MirrorDeadline { .. } | Cause::StepDeadline { .. } => End::TooLate,
-                Cause::MetricFailed { .. } | Cause::TargetLost { .. } if truth.bad.is_some() => End::RolledBack,
-                Cause::MetricFailed { .. } | Cause::TargetLost { .. } => End::RolledBackFalsely,
+                // A target without a ready pod is bad, whether or not a request found out.
+                Cause::TargetLost { .. } => End::RolledBack,
+                Cause::MetricFailed { .. } if truth.bad.is_some() => End::RolledBack,
+                Cause::MetricFailed { .. } if truth.shared => End::RolledBackWithBoth,
+                Cause::MetricFailed { .. } => End::RolledBackFalsely,
             },
             _ => End::Held,
         };
@@ -209,7 +214,7 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
         self.witness.pass(now, snapshot, &decision, highest);
         self.watcher.judge(before, snapshot, &decision)?;
 
-        let changed = differs(before, &decision.state);
+        let (changed, moves) = (!decision.state.stands_as(before), decision.moves(before, snapshot));
         if self.crashes(|point| point == CrashPoint::BeforeRecord && changed) {
             return Ok(self.crash());
         }
@@ -233,7 +238,7 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
             return Ok(crashed);
         }
         let failed = self.controller.outcomes.iter().any(|outcome| outcome.error.is_some());
-        let moved = (changed || !actions.is_empty()) && !failed;
+        let moved = moves && !failed;
         self.fruitless = if changed { 0 } else { self.fruitless + 1 };
         Ok(if moved { self.world.now + BLINK } else { self.rest(waiting.as_ref()) })
     }
@@ -328,10 +333,6 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
         let at = since.as_millisecond().saturating_add(millis(deadline)) + 1;
         if at > self.world.now { at } else { NEVER }
     }
-}
-
-fn differs(before: &State, after: &State) -> bool {
-    before.phase != after.phase || before.ledger != after.ledger || before.paused != after.paused
 }
 
 /// As the executor has it: planes do not wait for one another, objects do.

@@ -74,7 +74,7 @@ impl fmt::Display for Broken {
 }
 
 /// `Err` with the promise unless the condition holds.
-fn hold(condition: bool, promise: Promise, account: impl FnOnce() -> String) -> Result<(), Broken> {
+pub(super) fn hold(condition: bool, promise: Promise, account: impl FnOnce() -> String) -> Result<(), Broken> {
     if condition { Ok(()) } else { Err(Broken { promise, account: account() }) }
 }
 
@@ -428,7 +428,7 @@ impl<'p> Watcher<'p> {
         let after = &decision.state;
         let silent = decision.waiting.is_none() && !after.phase.is_terminal();
         if silent {
-            let moves = after.phase != before.phase || after.ledger != before.ledger || after.paused != before.paused;
+            let moves = !after.stands_as(before);
             hold(moves, Promise::Named, || format!("it stays {} and does not say why", after.phase.name()))?;
         }
         self.judge_deadlines(before, snapshot, decision)
