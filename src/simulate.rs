@@ -10,7 +10,7 @@
 //! - `story` tells one case, `shrink` makes it shorter, `tally` counts many.
 //!
 //! **Not modelled:** objects that the target refuses, weights a plane cannot represent, a clock that jumps while nobody is in
-//! charge, and two controllers that write at the same time, which the lock on the journal rules out.
+//! charge, and two controllers of which both may write: a fence refuses what is sent by one whose lease has passed.
 
 pub mod case;
 pub mod model;
@@ -77,5 +77,7 @@ impl Stage {
     }
 }
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ use super::{Exit, Global, input};
 use crate::migration::decide;
 use crate::observe::clock::Clock;
 use crate::policy::{Assignment, Weight};
+use crate::simulate::case::{Moment, time_of_week};
 use crate::simulate::model::{self, Bounds, Fence};
 use crate::simulate::{End, Scenario, Stage, Tally, samples, shrink, tell};
 
@@ -29,8 +30,11 @@ pub(super) struct Simulate {
     #[arg(long, value_name = "SEED", conflicts_with = "seeds")]
     seed: Option<u64>,
     /// Try everything that two controllers and one plane can come to, within bounds, and report how much that was
-    #[arg(long, conflicts_with_all = ["seeds", "seed", "files", "fail_at", "prometheus_away"])]
+    #[arg(long, conflicts_with_all = ["seeds", "seed", "files", "at", "fail_at", "prometheus_away"])]
     exhaustive: bool,
+    /// When it begins, in UTC: 02:00, or "Sat 02:00"; without a day, a Thursday
+    #[arg(long, value_name = "TIME", value_parser = time_of_week)]
+    at: Option<Moment>,
     /// Nothing goes wrong but that the target fails a fifth of its requests from this weight on
     #[arg(long, value_name = "PERCENT", value_parser = Weight::from_str)]
     fail_at: Option<Weight>,
@@ -52,7 +56,7 @@ struct Summary {
 }
 
 pub(super) fn simulate(global: &Global, simulate: Simulate) -> anyhow::Result<Exit> {
-    let Simulate { files, seeds, seed, exhaustive, fail_at, prometheus_away } = simulate;
+    let Simulate { files, seeds, seed, exhaustive, at, fail_at, prometheus_away } = simulate;
     if exhaustive {
         return everything(global);
     }
@@ -69,7 +73,7 @@ pub(super) fn simulate(global: &Global, simulate: Simulate) -> anyhow::Result<Ex
         });
         assigned.collect()
     };
-    let Some(stage) = Stage::new(assignments, Scenario { fail_at, prometheus_away }) else {
+    let Some(stage) = Stage::new(assignments, Scenario { at: at.unwrap_or_default(), fail_at, prometheus_away }) else {
         eprintln!("crossfade: the files have no Migration");
         return Ok(Exit::BadInput);
     };

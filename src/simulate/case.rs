@@ -26,6 +26,8 @@ pub fn millis(duration: SignedDuration) -> Moment {
 pub struct Case {
     /// Where all of it, and the chance within the story, comes from.
     pub seed: u64,
+    /// When it begins, in milliseconds after the midnight, in UTC, before a Thursday.
+    pub start: Moment,
     /// How things are to begin with.
     pub setting: Setting,
     /// What goes wrong, in the order of time.
@@ -140,6 +142,13 @@ pub enum Kind {
         /// For how long nobody is in charge.
         down: Moment,
     },
+    /// The controller is frozen. Past its lease another one takes over, and it wakes up to a fence.
+    Freeze {
+        /// Where in a pass.
+        point: CrashPoint,
+        /// For how long.
+        lasts: Moment,
+    },
     /// The disk with the journal is full.
     DiskFull {
         /// For how long.
@@ -193,6 +202,8 @@ pub enum Wish {
 /// What shall happen, where a person wants to know about something in particular.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scenario {
+    /// When it begins; see [`Case::start`] and [`time_of_week`].
+    pub at: Moment,
     /// The target fails a fifth of its requests from this weight on.
     pub fail_at: Option<Weight>,
     /// Prometheus is away for so long, at some time while traffic moves.
@@ -202,7 +213,7 @@ pub struct Scenario {
 impl Scenario {
     /// Whether anything in particular is asked for.
     pub fn is_any(&self) -> bool {
-        *self != Self::default()
+        self.fail_at.is_some() || self.prometheus_away.is_some()
     }
 }
 
@@ -211,10 +222,10 @@ impl Case {
     pub fn draw(seed: u64, policy: &ShiftPolicy, planes: usize, scenario: &Scenario) -> Self {
         let mut random = Random::new(seed);
         let setting = Setting::draw(&mut random);
-        let mut draw = Draw { timeline: timeline(policy, &setting), policy, planes, random };
+        let mut draw = Draw { timeline: timeline(scenario.at, policy, &setting), policy, planes, random };
         let mut troubles = if scenario.is_any() { draw.particular(scenario) } else { draw.any(&setting) };
         troubles.sort_by_key(|trouble| trouble.at);
-        Self { seed, setting, troubles }
+        Self { seed, start: scenario.at, setting, troubles }
     }
 }
 
@@ -234,7 +245,7 @@ impl Setting {
 }
 
 /// When the phases and steps are expected, each with its length.
-fn timeline(policy: &ShiftPolicy, setting: &Setting) -> Vec<(Moment, Moment)> {
+fn timeline(start: Moment, policy: &ShiftPolicy, setting: &Setting) -> Vec<(Moment, Moment)> {
     let (interval, window) = (millis(policy.analysis.interval), millis(policy.analysis.window));
     let steps = policy.steps.iter().map(|step| match step {
         Step::SetWeight(_) => window + 2 * interval + setting.lag,
@@ -243,7 +254,7 @@ fn timeline(policy: &ShiftPolicy, setting: &Setting) -> Vec<(Moment, Moment)> {
         Step::Drill => window + 4 * interval + 2 * setting.lag,
     });
     let ends = [millis(policy.soak) + setting.reaction, setting.drain + 3 * interval];
-    let mut at = 0;
+    let mut at = start;
     let lengths = [setting.startup + interval].into_iter().chain(steps).chain(ends);
     let spans = lengths.map(|length| {
         at += length;
@@ -264,8 +275,9 @@ const MOST: u64 = 6;
 
 impl Draw<'_> {
     fn particular(&mut self, scenario: &Scenario) -> Vec<Trouble> {
-        let fails =
-            scenario.fail_at.map(|from| Trouble { at: 0, kind: Kind::TargetFails { from, rate: 0.2, lasts: NEVER } });
+        let fails = scenario
+            .fail_at
+            .map(|from| Trouble { at: scenario.at, kind: Kind::TargetFails { from, rate: 0.2, lasts: NEVER } });
         let away = scenario.prometheus_away.map(|lasts| {
             let (at, kind) = (self.moment(), Kind::Prometheus { lie: Lie::Away, lasts: millis(lasts) });
             Trouble { at, kind }
@@ -317,7 +329,11 @@ impl Draw<'_> {
                 Kind::Prometheus { lie: lies[self.random.index(lies.len())], lasts }
             }
             21 => Kind::SourceEdited,
-            22..=24 => Kind::Crash { point: self.crash_point(), down: self.random.spread(1, 120_000) },
+            22..=24 => {
+                let (point, lasts) = (self.crash_point(), self.random.spread(1, 120_000));
+                // No further number is drawn, so that seeds keep their stories.
+                if lasts % 3 == 0 { Kind::Freeze { point, lasts } } else { Kind::Crash { point, down: lasts } }
+            }
             25 => Kind::DiskFull { lasts },
             _ => {
                 let wishes = [Wish::Pause, Wish::Pause, Wish::Resume, Wish::Approve, Wish::Abort, Wish::Commit];
@@ -336,6 +352,19 @@ impl Draw<'_> {
     }
 }
 
+const DAYS: [&str; 7] = ["thu", "fri", "sat", "sun", "mon", "tue", "wed"];
+
+/// Milliseconds from a Thursday's midnight to a time such as `02:00` or `Sat 02:00`, in UTC.
+pub fn time_of_week(text: &str) -> Result<Moment, String> {
+    let wrong = || format!("{text:?} is no time such as 02:00 or Sat 02:00");
+    let (day, time) = text.rsplit_once(' ').unwrap_or(("thu", text));
+    let day = DAYS.iter().position(|name| *name == day.to_lowercase()).ok_or_else(wrong)?;
+    let (hour, minute) = time.split_once(':').ok_or_else(wrong)?;
+    let number =
+        |text: &str, below: i64| text.parse().ok().filter(|number| (0..below).contains(number)).ok_or_else(wrong);
+    Ok(((day as Moment * 24 + number(hour, 24)?) * 60 + number(minute, 60)?) * 60_000)
+}
+
 /// A time span for people: the two largest units.
 pub fn span(millis: Moment) -> String {
     let (hours, minutes, seconds) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60);
@@ -344,6 +373,17 @@ pub fn span(millis: Moment) -> String {
         (0, 0) => format!("{seconds}.{}s", millis % 1000 / 100),
         (0, _) => format!("{minutes}m{seconds:02}s"),
         _ => format!("{hours}h{minutes:02}m"),
+    }
+}
+
+impl fmt::Display for CrashPoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BeforeRecord => f.write_str("before it records what it decided"),
+            Self::AfterRecord => f.write_str("after recording the state"),
+            Self::AfterAnswers => f.write_str("after answering"),
+            Self::AfterActions(count) => write!(f, "after {count} actions"),
+        }
     }
 }
 
@@ -377,14 +417,9 @@ impl fmt::Display for Kind {
             }
             Self::SourceEdited => f.write_str("somebody changes an object on the source"),
             Self::Crash { point, down } => {
-                let point = match point {
-                    CrashPoint::BeforeRecord => "before it records what it decided".to_owned(),
-                    CrashPoint::AfterRecord => "after recording the state".to_owned(),
-                    CrashPoint::AfterAnswers => "after answering".to_owned(),
-                    CrashPoint::AfterActions(count) => format!("after {count} actions"),
-                };
                 write!(f, "the controller will be killed {point}, and nobody is in charge for {}", span(*down))
             }
+            Self::Freeze { point, lasts } => write!(f, "the controller will be frozen {point}, {}", span(*lasts)),
             Self::DiskFull { lasts } => write!(f, "the disk with the journal is full, {}", span(*lasts)),
             Self::Asks(wish) => write!(f, "a person asks to {}", format!("{wish:?}").to_lowercase()),
         }

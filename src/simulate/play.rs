@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::case::{Case, CrashPoint, Moment, NEVER, Wish, millis};
 use super::person::{Deed, Person};
 use super::promise::{Broken, Promise, Watcher};
-use super::world::{Readings, Sight, World, stamp};
+use super::world::{Readings, Sight, Stop, World, stamp};
 use crate::analysis::record::Stage;
 use crate::migration::state::{Cause, Phase, Shifting, Standing, State};
 use crate::migration::{Action, Decision, Outcome, Snapshot, WaitingOn};
@@ -26,6 +26,8 @@ const DELIBERATION: Moment = 10;
 const MOST_PASSES: u32 = 3_000;
 /// Fruitless looks at a steady world before it counts as steady for good.
 const FRUITLESS: u32 = 20;
+/// How long a leader is given to show that it is there, in milliseconds: what client-go gives it.
+const LEASE: Moment = 15_000;
 /// Passes in which a migration must be back at its origin once nothing is wrong any more.
 const WAY_BACK: u32 = 400;
 
@@ -90,7 +92,7 @@ pub fn play(
     witness: &mut impl Witness,
 ) -> Ending {
     let world = World::new(case, assignment);
-    let state = State::new(Arc::clone(assignment), stamp(0));
+    let state = State::new(Arc::clone(assignment), stamp(case.start));
     let controller =
         Controller { decide, disk: state.clone(), state, outcomes: Vec::new(), readings: Readings::default(), up: 0 };
     let play = Play {
@@ -99,6 +101,7 @@ pub fn play(
         person: Person::new(&case.setting),
         interval: millis(assignment.policy.analysis.interval),
         window: millis(assignment.policy.analysis.window),
+        former: None,
         fruitless: 0,
         passes: 0,
         world,
@@ -128,13 +131,15 @@ struct Play<'c, 'w, D, W> {
     witness: &'w mut W,
     interval: Moment,
     window: Moment,
+    /// When a controller that was frozen past its lease wakes up.
+    former: Option<Moment>,
     fruitless: u32,
     passes: u32,
 }
 
 impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
     fn run(mut self) -> Ending {
-        let mut next = 0;
+        let mut next = self.world.now;
         while next < NEVER && self.passes < MOST_PASSES && !self.controller.disk.phase.is_terminal() {
             match self.step(next) {
                 Ok(then) => next = then,
@@ -149,6 +154,9 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
     /// Time passes until `at`, and then a pass is made.
     fn step(&mut self, at: Moment) -> Result<Moment, Broken> {
         self.world.advance(at);
+        if let Some(woke) = self.former.take_if(|wakes| *wakes <= at) {
+            self.witness.happened(woke, "the former leader wakes up; the fence refuses what it still had to write");
+        }
         if let Some(deed) = self.person.act(&mut self.world) {
             self.witness.happened(
                 self.world.now,
@@ -196,7 +204,7 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
             },
             _ => End::Held,
         };
-        let (lasted, passes) = (self.world.now, self.passes);
+        let (lasted, passes) = (self.world.now - self.world.case.start, self.passes);
         Ending { end, broken, lasted, passes, requests: truth.requests, failed: truth.failed }
     }
 
@@ -215,8 +223,8 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
         self.watcher.judge(before, snapshot, &decision)?;
 
         let (changed, moves) = (!decision.state.stands_as(before), decision.moves(before, snapshot));
-        if self.crashes(|point| point == CrashPoint::BeforeRecord && changed) {
-            return Ok(self.crash());
+        if let Some(up) = self.stops(|point| point == CrashPoint::BeforeRecord && changed) {
+            return Ok(up);
         }
         if self.world.disk_is_full() && (changed || !decision.replies.is_empty() || !decision.actions.is_empty()) {
             self.witness.happened(now, "nothing is done, because it cannot be recorded");
@@ -226,13 +234,14 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
         let Decision { state, actions, waiting, replies, .. } = decision;
         self.person.see(waiting.as_ref(), now);
         self.controller.disk = state;
-        if self.crashes(|point| point == CrashPoint::AfterRecord && (changed || !replies.is_empty())) {
-            return Ok(self.crash());
+        if let Some(up) = self.stops(|point| point == CrashPoint::AfterRecord && (changed || !replies.is_empty())) {
+            return Ok(up);
         }
         self.controller.state.clone_from(&self.controller.disk);
         self.world.letters.retain(|letter| !replies.iter().any(|reply| reply.id == letter.id));
-        if self.crashes(|point| point == CrashPoint::AfterAnswers && !(replies.is_empty() && actions.is_empty())) {
-            return Ok(self.crash());
+        let did = !(replies.is_empty() && actions.is_empty());
+        if let Some(up) = self.stops(|point| point == CrashPoint::AfterAnswers && did) {
+            return Ok(up);
         }
         if let Some(crashed) = self.act(&actions) {
             return Ok(crashed);
@@ -250,8 +259,8 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
         }
         self.world.advance(self.world.now + DELIBERATION);
         for (count, action) in actions.iter().enumerate() {
-            if self.crashes(|point| point == CrashPoint::AfterActions(count)) {
-                return Some(self.crash());
+            if let Some(up) = self.stops(|point| point == CrashPoint::AfterActions(count)) {
+                return Some(up);
             }
             let error = self.world.carry_out(action).err().map(str::to_owned);
             let stops = error.is_some() && !may_overlap(action);
@@ -261,17 +270,34 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
             }
         }
         let late = |point| matches!(point, CrashPoint::AfterActions(count) if count >= actions.len());
-        self.crashes(late).then(|| self.crash())
+        self.stops(late)
     }
 
-    fn crashes(&self, here: impl Fn(CrashPoint) -> bool) -> bool {
-        self.world.crash.is_some_and(|(point, _)| here(point))
+    /// When somebody is in charge again, where the controller comes to a stop here and another one takes over. One that is
+    /// frozen for less than its lease goes on as if nothing had happened.
+    fn stops(&mut self, here: impl Fn(CrashPoint) -> bool) -> Option<Moment> {
+        let Stop { lasts, wakes, .. } = self.world.stop.take_if(|stop| here(stop.point))?;
+        let now = self.world.now;
+        match wakes {
+            true if lasts < LEASE => {
+                self.witness.happened(now, "the controller is frozen, and wakes up within its lease");
+                self.world.advance(now + lasts);
+                None
+            }
+            true => {
+                self.witness.happened(now, "the controller is frozen, and another one takes over");
+                self.former = Some(now + lasts);
+                Some(self.succeed(LEASE))
+            }
+            false => {
+                self.witness.happened(now, "the controller is killed");
+                Some(self.succeed(lasts))
+            }
+        }
     }
 
-    /// The controller is gone; another one begins with what is on disk.
-    fn crash(&mut self) -> Moment {
-        let down = self.world.crash.take().map_or(0, |(_, down)| down);
-        self.witness.happened(self.world.now, "the controller is killed");
+    /// After a while another controller begins with what is on disk.
+    fn succeed(&mut self, down: Moment) -> Moment {
         self.controller.state.clone_from(&self.controller.disk);
         self.controller.outcomes.clear();
         self.controller.readings = Readings::default();

@@ -3,8 +3,9 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::case::{Case, Moment, span};
+use super::case::{Case, Moment};
 use super::play::{Ending, Witness, play};
+use super::world::stamp;
 use crate::migration::state::Phase;
 use crate::migration::{Decision, Snapshot, State};
 use crate::policy::Assignment;
@@ -12,6 +13,8 @@ use crate::policy::Assignment;
 /// What happened, in the order of time.
 #[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct Story {
+    /// When it begins; see [`Case::start`].
+    pub begins: Moment,
     /// Each with its time.
     pub lines: Vec<Line>,
     /// The highest share that any plane truly gave to the target, at every change.
@@ -33,11 +36,13 @@ pub fn tell(
     case: &Case,
     decide: impl Fn(&State, &Snapshot) -> Decision,
 ) -> (Story, Ending) {
-    let mut teller = Teller { case, told: 0, last: (String::new(), ""), story: Story::default() };
+    let story = Story { begins: case.start, ..Story::default() };
+    let mut teller = Teller { case, told: 0, last: (String::new(), ""), story };
     let ending = play(assignment, case, decide, &mut teller);
-    teller.troubles(ending.lasted);
+    let end = case.start + ending.lasted;
+    teller.troubles(end);
     if let Some(broken) = &ending.broken {
-        teller.line(ending.lasted, broken.to_string());
+        teller.line(end, broken.to_string());
     }
     (teller.story, ending)
 }
@@ -113,13 +118,13 @@ fn phase(decision: &Decision) -> String {
 
 /// Columns and rows of a chart.
 const COLUMNS: usize = 64;
-const ROWS: usize = 5;
+const ROWS: usize = 4;
 
 impl Story {
     /// The lines as text, each after its time.
     pub fn text(&self) -> String {
         self.lines.iter().fold(String::new(), |mut text, line| {
-            let _ = writeln!(text, "{:>9}  {}", clock(line.at), line.what);
+            let _ = writeln!(text, "{:>12}  {}", self.clock(line.at), line.what);
             text
         })
     }
@@ -127,7 +132,7 @@ impl Story {
     /// The weight over time, drawn with blocks. `lasted` is where the story ends.
     pub fn chart(&self, lasted: Moment) -> String {
         let lasted = lasted.max(1);
-        let at = |column: usize| lasted * column as Moment / COLUMNS as Moment;
+        let at = |column: usize| self.begins + lasted * column as Moment / COLUMNS as Moment;
         // What a column shows is the highest weight within it, so that no short step is lost.
         let highest = |column: usize| {
             let (from, to) = (at(column), at(column + 1));
@@ -138,13 +143,23 @@ impl Story {
         let heights: Vec<f64> = (0..COLUMNS).map(|column| highest(column) * ROWS as f64).collect();
         let mut chart = String::new();
         for row in (0..ROWS).rev() {
-            let label = if row + 1 == ROWS { "100%" } else { "" };
+            let label = ["25%", "50%", "75%", "100%"][row];
             let line: String = heights.iter().map(|height| block(height - row as f64)).collect();
             let _ = writeln!(chart, "{label:>9} |{}", line.trim_end());
         }
         let _ = writeln!(chart, "{:>9} +{}", "0%", "-".repeat(COLUMNS));
-        let _ = writeln!(chart, "{:>11}0{:>width$}", "", span(lasted), width = COLUMNS - 1);
+        let (begin, end) = (self.clock(self.begins), self.clock(self.begins + lasted));
+        let _ = writeln!(chart, "{:>11}{begin}{end:>width$}", "", width = COLUMNS - begin.len());
         chart
+    }
+
+    /// A time of the story: of the week where it begins at one, else since the beginning.
+    fn clock(&self, moment: Moment) -> String {
+        if self.begins > 0 {
+            return stamp(moment).strftime("%a %H:%M:%S").to_string();
+        }
+        let seconds = moment / 1000;
+        format!("{}:{:02}:{:02}.{}", seconds / 3600, seconds / 60 % 60, seconds % 60, moment % 1000 / 100)
     }
 }
 
@@ -153,10 +168,4 @@ fn block(filled: f64) -> char {
     const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let eighths = (filled.clamp(0.0, 1.0) * 8.0).ceil() as usize;
     BLOCKS[eighths.min(8)]
-}
-
-/// A time of a story: hours, minutes, seconds, tenths.
-fn clock(moment: Moment) -> String {
-    let seconds = moment / 1000;
-    format!("{}:{:02}:{:02}.{}", seconds / 3600, seconds / 60 % 60, seconds % 60, moment % 1000 / 100)
 }

@@ -33,8 +33,8 @@ pub(super) struct World<'c> {
     pub source_replicas: u32,
     /// Requests of people that nobody answered yet.
     pub letters: Vec<Command>,
-    /// Where the next pass is to be cut short, and for how long nobody is in charge then.
-    pub crash: Option<(CrashPoint, Moment)>,
+    /// Where the next pass is to be cut short.
+    pub stop: Option<Stop>,
     pub truth: Truth,
     random: Random,
     next_trouble: usize,
@@ -47,6 +47,15 @@ pub(super) struct World<'c> {
     rollout_until: Moment,
     until: Until,
     traffic: Traffic,
+}
+
+/// How a controller comes to a stop in the middle of a pass.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stop {
+    pub point: CrashPoint,
+    pub lasts: Moment,
+    /// It wakes up again, and does not know that time has passed.
+    pub wakes: bool,
 }
 
 /// Until when each kind of trouble lasts.
@@ -84,11 +93,11 @@ impl<'c> World<'c> {
         let mut planes: Vec<_> = assignment.migration.planes.iter().map(|spec| Plane::new(spec.name.clone())).collect();
         planes.sort_by(|a, b| a.name.cmp(&b.name));
         Self {
-            now: 0,
+            now: case.start,
             source_replicas: case.setting.demand,
             letters: Vec::new(),
-            crash: None,
-            truth: Truth::default(),
+            stop: None,
+            truth: Truth { changed: case.start, ..Truth::default() },
             random: Random::new(case.seed ^ 0x5eed),
             next_trouble: 0,
             letters_sent: 0,
@@ -100,7 +109,7 @@ impl<'c> World<'c> {
             in_sync: false,
             rollout_until: 0,
             until: Until::default(),
-            traffic: Traffic::new(planes.len()),
+            traffic: Traffic::new(planes.len(), case.start),
             planes,
             case,
         }
@@ -149,7 +158,7 @@ impl<'c> World<'c> {
     pub fn heal(&mut self) {
         self.next_trouble = self.case.troubles.len();
         self.until = Until::default();
-        self.crash = None;
+        self.stop = None;
         self.planes.iter_mut().for_each(|plane| plane.away = 0);
         self.truth.changed = self.now;
     }
@@ -225,7 +234,8 @@ impl<'c> World<'c> {
             Kind::PlaneRestarts { plane } => self.planes[*plane].restart(),
             Kind::Prometheus { lie, lasts } => self.until.prometheus = (until(lasts), self.now, Some(*lie)),
             Kind::SourceEdited => self.in_sync = false,
-            Kind::Crash { point, down } => self.crash = Some((*point, *down)),
+            Kind::Crash { point, down } => self.stop = Some(Stop { point: *point, lasts: *down, wakes: false }),
+            Kind::Freeze { point, lasts } => self.stop = Some(Stop { point: *point, lasts: *lasts, wakes: true }),
             Kind::DiskFull { lasts } => self.until.disk = until(lasts),
             Kind::Asks(wish) => self.ask(*wish),
         }

@@ -47,8 +47,8 @@ pub(in crate::simulate) struct Traffic {
 }
 
 impl Traffic {
-    pub fn new(planes: usize) -> Self {
-        Self { planes, at: vec![0], rows: vec![Counts::default(); planes] }
+    pub fn new(planes: usize, start: Moment) -> Self {
+        Self { planes, at: vec![start], rows: vec![Counts::default(); planes] }
     }
 
     /// Adds what the next plane counted since the last moment; every plane in turn, then `close`.
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn reads_any_window_off_the_rows() {
-        let mut traffic = Traffic::new(2);
+        let mut traffic = Traffic::new(2, 0);
         for (now, target) in [(1000, 10.0), (2000, 10.0), (4000, 20.0)] {
             traffic.add(Counts { target, ..Counts::default() });
             traffic.add(Counts { target: 2.0 * target, ..Counts::default() });
