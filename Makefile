@@ -6,7 +6,7 @@ DENY := $(CACHE)/cargo-deny-0.20.2/bin/cargo-deny
 
 include tests/lab/lab.mk
 
-.PHONY: help demo test lint unit lab-test chaos bench bench-judgement model
+.PHONY: help demo test lint unit lab-test chaos bench bench-judgement bench-mirror model
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,11 +33,17 @@ unit: ## Unit, property, golden and documentation tests, and the demo
 chaos: ## Kill it everywhere, break everything around it, roll back 100 times (needs root)
 	@CROSSFADE_CHAOS=whole $(MAKE) lab-test LAB_TESTS="lab::kills lab::faults lab::latency"
 
+bench-mirror: lab-install ## The mirror beside a bare apply loop on the same server (SERVICES=1000, ten objects each; needs root)
+	@set -e; trap '[ -n "$(KEEP_LAB)" ] || tests/lab/lab down' EXIT; \
+	tests/lab/lab up; \
+	cargo bench --bench mirror -- --services $(or $(SERVICES),1000)
+
 # Whatever happens in between, the lab does not stay behind, unless somebody works with it: make test KEEP_LAB=1.
 lab-test: lab-install ## The scenarios between two real clusters
 	@set -e; trap '[ -n "$(KEEP_LAB)" ] || tests/lab/lab down' EXIT; \
 	tests/lab/lab up; \
-	cargo test --features lab --test it -- $(or $(LAB_TESTS),lab::) --test-threads 1 --nocapture
+	cargo test --features lab --test it -- $(or $(LAB_TESTS),lab::) --test-threads 1 --nocapture; \
+	cargo test --bench mirror -- --services 30
 
 bench-judgement: ## A million healthy comparisons, and how soon a bad target is found, beside other rules
 	cargo bench --bench judgement

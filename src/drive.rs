@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
 use crate::act::directory::{Directory, HeldDirectory};
-use crate::act::executor::{ActError, Planes, Reach, may_overlap};
+use crate::act::executor::{ActError, Planes, Reach, at_once, may_overlap};
 use crate::act::journal::Answered;
 use crate::act::store::{Store, StoreError};
 use crate::analysis::prometheus::{Prometheus, PrometheusError};
@@ -24,6 +24,9 @@ use crate::policy::{Assignment, Name};
 
 /// How often the letter box is looked into while nothing else happens: what a person asks for starts within a blink.
 const LETTER_BOX: Duration = Duration::from_millis(200);
+
+/// Between a pass and the next one that a change of a cluster calls for.
+const BREATH: Duration = Duration::from_millis(25);
 
 /// Why a migration could not be taken up.
 #[derive(Debug, thiserror::Error)]
@@ -240,7 +243,7 @@ impl Driver {
 
     async fn act(&mut self, actions: &[Action], desired: &BTreeMap<ObjectRef, Desired>) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
-        for group in actions.chunk_by(|a, b| may_overlap(a) && may_overlap(b)) {
+        for group in actions.chunk_by(may_overlap) {
             let at = self.clock.now();
             let recorded = self.store.intend(at, group).await;
             let goes_back = group.iter().all(|action| matches!(action, Action::RestorePlane { .. }));
@@ -256,7 +259,8 @@ impl Driver {
                 let error = reach.carry_out(action).await.err().map(|error| chain(&error));
                 Outcome { action: action.clone(), error }
             });
-            let done = join_all(done).await;
+            let done: Vec<_> = done.collect();
+            let done: Vec<Outcome> = stream::iter(done).buffered(at_once(group).max(1)).collect().await;
             let at = self.clock.now();
             let failed = done.iter().any(|outcome| outcome.error.is_some());
             if let Err(error) = self.store.outcome(at, &done).await {
@@ -271,16 +275,20 @@ impl Driver {
         outcomes
     }
 
-    /// Waits until the next pass is due: the policy's interval, or until somebody asks for something.
-    pub async fn rest(&self) {
+    /// Waits until the next pass is due: the policy's interval, or until somebody asks for something or one of the clusters has
+    /// something new for the mirror.
+    pub async fn rest(&mut self) {
         let interval = self.state.assignment.policy.analysis.interval;
         let interval = Duration::try_from(interval).unwrap_or(LETTER_BOX);
         let due = tokio::time::sleep(interval);
         tokio::pin!(due);
+        // What changes again and again does not make passes follow each other at once.
+        tokio::time::sleep(BREATH).await;
         // Looked at after a while and not at once: a command that cannot be answered must not make passes follow each other.
         loop {
             tokio::select! {
                 () = &mut due => return,
+                () = self.observer.stirred() => return,
                 () = tokio::time::sleep(LETTER_BOX) => {}
             }
             if self.store.has_commands() {

@@ -174,7 +174,10 @@ impl Embedded {
         let url = self.url();
         let failed = |source| ClientError { url: url.clone(), source };
         let address = url.parse::<hyper::Uri>().map_err(|error| failed(kube::Error::HttpError(error.into())))?;
-        kube::Client::try_from(kube::Config::new(address)).map_err(failed)
+        let mut config = kube::Config::new(address);
+        // As for real clusters: what an injected fault does shall be seen.
+        config.default_retry = false;
+        kube::Client::try_from(config).map_err(failed)
     }
 
     /// The pods that listen now.

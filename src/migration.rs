@@ -17,7 +17,7 @@ pub mod waiting;
 
 pub use action::{Action, Inverse, Outcome, Precondition, Terms};
 pub use command::{Command, Reply, Request};
-pub use decide::{Decision, decide};
+pub use decide::{Decision, MOST_APPLIED, decide};
 pub use report::Report;
 pub use snapshot::Snapshot;
 pub use state::{Phase, State};

@@ -7,6 +7,7 @@
 pub mod clock;
 mod counters;
 mod metrics;
+mod mirror;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -17,11 +18,11 @@ use futures::future::join_all;
 use jiff::Timestamp;
 
 use self::metrics::{Asked, Metrics, Numbers};
+use self::mirror::{Clusters, Mirror};
 use crate::act::executor::Planes;
 use crate::analysis::prometheus::Prometheus;
-use crate::cluster::{self, Cluster, ClusterError, Desired, Link, MirrorPlan, ObjectRef, ObjectState, Replicas};
-use crate::migration::adopt::Memo;
-use crate::migration::snapshot::{MirrorView, MirroredObject, Observed, PlaneView, Snapshot, chain};
+use crate::cluster::{Desired, Link, ObjectRef};
+use crate::migration::snapshot::{Observed, PlaneView, Snapshot, chain};
 use crate::migration::state::Way;
 use crate::migration::{Command, Outcome, Phase, Request, State};
 use crate::plane::PlaneError;
@@ -34,6 +35,7 @@ const PATIENCE: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::fr
 /// Looks at the clusters, planes and metrics of one migration.
 pub struct Observer {
     metrics: Metrics,
+    mirror: Mirror,
 }
 
 /// A snapshot, and what each mirrored object shall be.
@@ -58,7 +60,12 @@ pub struct Scene<'a> {
 impl Observer {
     /// An observer that asks `prometheus`, where there is one.
     pub fn new(prometheus: Option<Prometheus>) -> Self {
-        Self { metrics: Metrics::new(prometheus) }
+        Self { metrics: Metrics::new(prometheus), mirror: Mirror::default() }
+    }
+
+    /// Waits until one of the clusters has something to do for the mirror that was not known at the last look.
+    pub async fn stirred(&mut self) {
+        self.mirror.stirred().await;
     }
 
     /// Looks once at everything.
@@ -76,7 +83,7 @@ impl Observer {
         } else {
             tokio::join!(
                 look_at_planes(scene.planes),
-                look_at_clusters(scene, state),
+                self.mirror.look(scene, state, &outcomes),
                 self.metrics.ask(state, now, patience(assignment))
             )
         };
@@ -127,66 +134,6 @@ async fn look_at_planes(planes: &Planes) -> (BTreeMap<Name, Observed<PlaneView>>
     (looks.into_iter().map(|(name, look)| (name.clone(), Observed::from(look))).collect(), problems)
 }
 
-type Workloads = Observed<BTreeMap<ObjectRef, Replicas>>;
-
-/// Both clusters as one pass sees them.
-struct Clusters {
-    mirror: Observed<MirrorView>,
-    desired: BTreeMap<ObjectRef, Desired>,
-    source: Workloads,
-    target: Workloads,
-}
-
-impl Clusters {
-    fn unseen(why: &str) -> Self {
-        let why = why.to_owned();
-        Self {
-            mirror: Observed::Unknown(why.clone()),
-            desired: BTreeMap::new(),
-            source: Observed::Unknown(why.clone()),
-            target: Observed::Unknown(why),
-        }
-    }
-}
-
-async fn look_at_clusters(scene: Scene<'_>, state: &State) -> Clusters {
-    // While nobody is sent to the target there is nothing to protect, and a look that is cut short has to begin anew.
-    let unhurried = state.highest_weight() == Weight::ZERO;
-    let patience = if unhurried { *PATIENCE.end() } else { patience(&state.assignment) };
-    let selection = &state.assignment.migration.workloads;
-    let plan = async {
-        let (source, target) = tokio::try_join!(scene.source.get(), scene.target.get())?;
-        let inventory = cluster::inventory(source, target.served(), selection).await?;
-        Ok::<_, ClusterError>((cluster::mirror(&inventory, target.served(), selection), source, target))
-    };
-    let (mut plan, source, target) = match in_time(patience, plan).await {
-        Ok(seen) => seen,
-        Err(why) => return Clusters::unseen(&why),
-    };
-    keep_memo(&mut plan, state);
-    // What the origin had is looked at even where it has left the selection since.
-    let origin = state.phase.origin().into_iter().flat_map(|origin| origin.replicas.keys());
-    let refs: BTreeSet<&ObjectRef> = plan.workloads().chain(origin).collect();
-    let refs: Vec<ObjectRef> = refs.into_iter().cloned().collect();
-    let on_source: Vec<ObjectRef> = refs.iter().map(|object| plan.on_source(object).clone()).collect();
-    let (rehearsed, states, source, target) = tokio::join!(
-        in_time(patience, rehearse(source, target, &plan, state)),
-        in_time(patience, cluster::compare(target, &plan)),
-        in_time(patience, cluster::workloads(source, &on_source)),
-        in_time(patience, cluster::workloads(target, &refs)),
-    );
-    let source = source.map(|mut found| {
-        let counted =
-            refs.iter().zip(&on_source).filter_map(|(object, there)| Some((object.clone(), found.remove(there)?)));
-        counted.collect()
-    });
-    let known = |result: Result<_, String>| result.map_or_else(Observed::Unknown, Observed::Known);
-    let mirror = rehearsed.and_then(|refused| Ok(mirror_view(&plan, refused, &states?)));
-    let mirror = mirror.map_or_else(Observed::Unknown, Observed::Known);
-    let desired = plan.objects.into_iter().map(|desired| (desired.object().clone(), desired)).collect();
-    Clusters { mirror, desired, source: known(source), target: known(target) }
-}
-
 fn patience(assignment: &Assignment) -> Duration {
     let interval = Duration::try_from(assignment.policy.analysis.interval).unwrap_or_default();
     interval.clamp(*PATIENCE.start(), *PATIENCE.end())
@@ -200,42 +147,6 @@ where
         Ok(result) => result.map_err(|error| chain(&error)),
         Err(_) => Err(format!("no answer within {} s", patience.as_secs())),
     }
-}
-
-/// Has the target keep what a lost state could not be made out without, as an object like any other: it is there before the first
-/// weight is written. Namespaces come first.
-fn keep_memo(plan: &mut MirrorPlan, state: &State) {
-    let text = Memo::of(state).and_then(|memo| serde_json::to_string(&memo).ok());
-    let memo = text.and_then(|text| cluster::memo(&state.assignment, &text));
-    let after = plan.objects.iter().take_while(|desired| desired.object().kind == "Namespace").count();
-    plan.objects.splice(after..after, memo);
-}
-
-/// What stands in the way and what the target would refuse, asked as long as nothing was written yet.
-async fn rehearse(
-    source: &Cluster,
-    target: &Cluster,
-    plan: &MirrorPlan,
-    state: &State,
-) -> Result<Vec<String>, ClusterError> {
-    if !matches!(state.phase, Phase::Preparing { .. }) {
-        return Ok(Vec::new());
-    }
-    let mut problems = cluster::misfit(source, target, state.assignment.migration.allow_older_target).await?;
-    if plan.blockers().next().is_none() {
-        let refused = cluster::rehearse(target, plan).await?;
-        problems.extend(refused.iter().filter(|problem| problem.blocks()).map(ToString::to_string));
-    }
-    Ok(problems)
-}
-
-fn mirror_view(plan: &MirrorPlan, refused: Vec<String>, states: &BTreeMap<ObjectRef, ObjectState>) -> MirrorView {
-    let objects = plan.objects.iter().map(|desired| MirroredObject {
-        object: desired.object().clone(),
-        in_sync: states.get(desired.object()) == Some(&ObjectState::InSync),
-    });
-    let blockers = plan.blockers().map(ToString::to_string);
-    MirrorView { objects: objects.collect(), problems: blockers.chain(refused).collect() }
 }
 
 /// Every one of these weights that a plane cannot represent.

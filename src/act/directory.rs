@@ -169,11 +169,13 @@ impl Store for HeldDirectory {
     }
 
     async fn intend(&mut self, at: Timestamp, actions: &[Action]) -> Result<(), StoreError> {
-        actions.iter().try_for_each(|action| self.append(&Record::intent(at, action)))
+        let intents: Vec<Record> = actions.iter().map(|action| Record::intent(at, action)).collect();
+        Ok(self.journal.append_all(&intents)?)
     }
 
     async fn outcome(&mut self, at: Timestamp, outcomes: &[Outcome]) -> Result<(), StoreError> {
-        outcomes.iter().try_for_each(|outcome| self.append(&Record::outcome(at, outcome)))
+        let outcomes: Vec<Record> = outcomes.iter().map(|outcome| Record::outcome(at, outcome)).collect();
+        Ok(self.journal.append_all(&outcomes)?)
     }
 
     async fn publish(&mut self, report: &Report) -> Result<(), StoreError> {

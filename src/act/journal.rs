@@ -175,28 +175,46 @@ impl Journal {
         Ok((journal, records))
     }
 
-    /// Appends a record and returns once it is on disk. Where that fails, the file is as it was.
+    /// Appends a record; it is on disk when this returns.
     pub fn append(&mut self, record: &Record) -> Result<(), JournalError> {
-        let path = self.path.clone();
-        self.write(record).map_err(|source| JournalError::Io { verb: "write", path, source })
+        self.append_all(std::slice::from_ref(record))
     }
 
-    fn write(&mut self, record: &Record) -> io::Result<()> {
-        #[cfg(test)]
-        if let Some(room) = &mut self.room {
-            *room = room.checked_sub(1).ok_or(io::ErrorKind::StorageFull)?;
+    /// Appends records together; all of them are on disk when this returns.
+    pub fn append_all(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        let path = self.path.clone();
+        self.write(records).map_err(|source| JournalError::Io { verb: "write", path, source })
+    }
+
+    #[cfg(not(test))]
+    fn write(&mut self, records: &[Record]) -> io::Result<()> {
+        self.write_lines(records)
+    }
+
+    /// The process ends, or the disk is full, where the room ends: also in the middle of records that belong together.
+    #[cfg(test)]
+    fn write(&mut self, records: &[Record]) -> io::Result<()> {
+        let fitting = self.room.map_or(records.len(), |room| room.min(records.len()));
+        self.room = self.room.map(|room| room - fitting);
+        self.write_lines(&records[..fitting])?;
+        if fitting < records.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    fn write_lines(&mut self, records: &[Record]) -> io::Result<()> {
+        let (mut lines, mut sum) = (String::new(), self.sum.clone());
+        for record in records {
+            let json = serde_json::to_string(record)?;
+            sum = checksum(&sum, &json);
+            lines.extend([json.as_str(), "\t", sum.as_str(), "\n"]);
         }
-        let json = serde_json::to_string(record)?;
-        let sum = checksum(&self.sum, &json);
-        let line = format!("{json}\t{sum}\n");
-        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        let written = self.file.write_all(lines.as_bytes()).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             // What arrived in part is taken back, so that the next append does not follow half a line.
             let _ = self.file.set_len(self.length);
             let _ = self.file.seek(SeekFrom::Start(self.length));
             return Err(error);
         }
-        self.length += line.len() as u64;
+        self.length += lines.len() as u64;
         self.sum = sum;
         Ok(())
     }

@@ -4,7 +4,9 @@
 //! repeated: servers quote the value they refuse.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use hyper::header::{HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 
 use super::call::Call;
@@ -44,7 +46,7 @@ impl Status {
 }
 
 /// What an answer with an error status means.
-pub fn refusal(cluster: &str, call: &Call, code: u16, body: &[u8]) -> ClusterError {
+pub fn refusal(cluster: &str, call: &Call, code: u16, headers: &HeaderMap, body: &[u8]) -> ClusterError {
     let status = serde_json::from_slice::<Status>(body).unwrap_or_default();
     let message = words(call, &status);
     let (cluster, call) = (cluster.to_owned(), Box::new(call.clone()));
@@ -55,9 +57,16 @@ pub fn refusal(cluster: &str, call: &Call, code: u16, body: &[u8]) -> ClusterErr
         409 => conflict(cluster, call, &status),
         410 => ClusterError::Changed { cluster, call },
         500 if status.message.starts_with(NOT_OF_SCHEMA) => ClusterError::Rejected { cluster, call, message },
-        408 | 429 | 500.. => ClusterError::Busy { cluster, call, status: code, message },
+        408 | 429 | 500.. => {
+            ClusterError::Busy { cluster, call, status: code, message, retry_after: retry_after(headers) }
+        }
         _ => ClusterError::Rejected { cluster, call, message },
     }
+}
+
+/// Servers say it in whole seconds; a date, which only proxies write, is left aside.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
 /// The server's words; about a Secret only its reason and the fields.

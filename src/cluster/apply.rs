@@ -4,6 +4,7 @@
 //! theirs, and the conflict names them. Every write here can be repeated after a crash.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use kube::api::{Patch, PatchParams};
@@ -26,6 +27,12 @@ use super::request::IN_FLIGHT;
 /// Attempts to give up fields of an object that others keep changing. Controllers write a status a few
 /// times while a Deployment settles; five in a row within milliseconds means something else is wrong.
 const GIVE_UP_ATTEMPTS: u32 = 5;
+
+/// Attempts to write to a server that throttles, which is its way of saying that it works at its limit.
+const THROTTLED_ATTEMPTS: u32 = 4;
+
+/// Longest pause a server may ask for within one action; what takes longer is left to a later pass.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How an object on the target compares with what is desired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +73,21 @@ fn state(live: Option<&Manifest>, desired: &Desired) -> ObjectState {
 ///
 /// A workload that an autoscaler sizes starts with the source's size. It is finished only by its last
 /// write, the one with the fingerprint: after a crash in between it still differs, and is sized again.
+///
+/// A server that is asked too much and says when to come back is asked again then, a few times.
 pub async fn apply(target: &Cluster, desired: &Desired) -> Result<(), ClusterError> {
+    for _ in 1..THROTTLED_ATTEMPTS {
+        let outcome = apply_once(target, desired).await;
+        let pause = outcome.as_ref().err().and_then(ClusterError::retry_after).filter(|pause| *pause <= LONGEST_PAUSE);
+        match pause {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return outcome,
+        }
+    }
+    apply_once(target, desired).await
+}
+
+async fn apply_once(target: &Cluster, desired: &Desired) -> Result<(), ClusterError> {
     if let Some(replicas) = desired.initial_replicas {
         start_at(target, desired, replicas).await?;
     }

@@ -8,7 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::kind::{ClusterMade, KINDS, Objects, Selection, kind};
+use serde_json::{Map, Value};
+
+use super::kind::{ClusterMade, Objects, Selection, kind, scaled_workload};
 use super::manifest::Manifest;
 use super::object::ObjectRef;
 use crate::policy::LabelSelector;
@@ -62,14 +64,62 @@ pub struct Closure {
     pub wanted: BTreeSet<ObjectRef>,
 }
 
+/// What following needs to know of one object: everything but what it acts on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// Whether it carries every label asked for.
+    carries: bool,
+    /// Why it is left out, where it is.
+    absence: Option<Absence>,
+    /// What it brings along.
+    brings: Vec<ObjectRef>,
+    /// Labels of the pods it makes, where it makes some.
+    pod_labels: Option<Map<String, Value>>,
+    /// Whether it may come along because it acts on others.
+    pub acts: bool,
+    /// The workload that it sizes.
+    pub scales: Option<ObjectRef>,
+}
+
+impl Facts {
+    /// The facts about an object; `None` for a kind that is not mirrored.
+    pub fn of(manifest: &Manifest, selector: &LabelSelector) -> Option<Self> {
+        let (object, body) = (manifest.object(), manifest.value());
+        let kind = kind(&object.kind)?;
+        let brought = kind.refers_to(body).into_iter().filter(|reference| reference.brings);
+        let brought = brought.map(|reference| ObjectRef::new(reference.kind, &object.namespace, reference.name));
+        let labels = |template: &Value| template.pointer("/metadata/labels").and_then(Value::as_object).cloned();
+        Some(Self {
+            carries: carries(manifest, selector),
+            absence: left_out(manifest),
+            brings: brought.collect(),
+            pod_labels: kind.pod_template(body).map(|template| labels(template).unwrap_or_default()),
+            acts: kind.acts(),
+            scales: scaled_workload(body),
+        })
+    }
+}
+
 /// Follows labels, references and actions through everything found so far. `missing` are names that were
 /// looked for in vain.
 pub fn close(found: &Objects, missing: &BTreeSet<ObjectRef>, selector: &LabelSelector) -> Closure {
-    let mut walk = Walk { found, missing, selection: Selection::default(), closure: Closure::default() };
-    for manifest in found.values() {
-        if carries(manifest, selector) {
-            walk.select(manifest);
-        }
+    let facts = found.iter().filter_map(|(object, manifest)| Some((object.clone(), Facts::of(manifest, selector)?)));
+    let acts_on = |object: &ObjectRef, selection: &Selection| {
+        let acting = kind(&object.kind).zip(found.get(object));
+        acting.is_some_and(|(kind, manifest)| kind.acts_on(manifest.value(), selection))
+    };
+    follow(&facts.collect(), missing, &acts_on)
+}
+
+/// Whether an object acts on something of a selection.
+pub type ActsOn<'a> = &'a dyn Fn(&ObjectRef, &Selection) -> bool;
+
+/// The same where only the facts are at hand, and what acts is asked.
+pub fn follow(found: &BTreeMap<ObjectRef, Facts>, missing: &BTreeSet<ObjectRef>, acts_on: ActsOn<'_>) -> Closure {
+    let (selection, closure) = (Selection::default(), Closure::default());
+    let mut walk = Walk { found, missing, acts_on, selection, closure };
+    for (object, facts) in found.iter().filter(|(_, facts)| facts.carries) {
+        walk.select(object, facts);
     }
     while walk.add_what_acts() {}
     let Walk { selection, mut closure, .. } = walk;
@@ -78,59 +128,50 @@ pub fn close(found: &Objects, missing: &BTreeSet<ObjectRef>, selector: &LabelSel
 }
 
 struct Walk<'a> {
-    found: &'a Objects,
+    found: &'a BTreeMap<ObjectRef, Facts>,
     missing: &'a BTreeSet<ObjectRef>,
+    acts_on: ActsOn<'a>,
     selection: Selection,
     closure: Closure,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     /// Selects an object, and everything it refers to.
-    fn select(&mut self, manifest: &Manifest) {
-        let object = manifest.object();
-        let Some(kind) = kind(&object.kind) else { return };
-        if let Some(absence) = left_out(manifest) {
-            self.closure.left_out.insert(object.clone(), absence);
+    fn select(&mut self, object: &'a ObjectRef, facts: &'a Facts) {
+        if let Some(absence) = &facts.absence {
+            self.closure.left_out.insert(object.clone(), absence.clone());
             return;
         }
-        if !self.selection.add(object, kind.pod_template(manifest.value())) {
+        if !self.selection.add(object, facts.pod_labels.as_ref()) {
             return;
         }
-        for reference in kind.refers_to(manifest.value()).into_iter().filter(|reference| reference.brings) {
-            self.bring(ObjectRef::new(reference.kind, &object.namespace, reference.name));
-        }
+        facts.brings.iter().for_each(|brought| self.bring(brought));
     }
 
-    fn bring(&mut self, object: ObjectRef) {
-        let found = self.found;
+    fn bring(&mut self, object: &'a ObjectRef) {
         if kind(&object.kind).is_none() {
             return;
         }
-        match found.get(&object) {
-            Some(manifest) => self.select(manifest),
-            None if self.missing.contains(&object) => {
-                self.closure.left_out.insert(object, Absence::Missing);
+        match self.found.get(object) {
+            Some(facts) => self.select(object, facts),
+            None if self.missing.contains(object) => {
+                self.closure.left_out.insert(object.clone(), Absence::Missing);
             }
             None => {
-                self.closure.wanted.insert(object);
+                self.closure.wanted.insert(object.clone());
             }
         }
     }
 
     /// Selects what acts on the selection; returns whether there was anything new.
     fn add_what_acts(&mut self) -> bool {
-        let found = self.found;
-        let mut acting = Vec::new();
-        for kind in KINDS.iter().filter(|kind| kind.acts()) {
-            let new = found.values().filter(|manifest| manifest.object().kind == kind.name()).filter(|manifest| {
-                let known = self.selection.contains(manifest.object());
-                let refused = self.closure.left_out.contains_key(manifest.object());
-                !known && !refused && kind.acts_on(manifest.value(), &self.selection)
-            });
-            acting.extend(new);
-        }
+        let new = self.found.iter().filter(|(object, facts)| {
+            let known = self.selection.contains(object) || self.closure.left_out.contains_key(*object);
+            facts.acts && !known && (self.acts_on)(object, &self.selection)
+        });
+        let acting: Vec<_> = new.collect();
         let any = !acting.is_empty();
-        acting.into_iter().for_each(|manifest| self.select(manifest));
+        acting.into_iter().for_each(|(object, facts)| self.select(object, facts));
         any
     }
 }

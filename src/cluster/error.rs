@@ -56,6 +56,8 @@ pub enum ClusterError {
         status: u16,
         /// The server's own words; for Secrets only its reason and the fields.
         message: String,
+        /// How long the server asks to be left alone (`Retry-After`).
+        retry_after: Option<Duration>,
     },
     /// The credentials were not accepted.
     #[error("cluster {cluster} does not know who asks to {call}")]
@@ -145,6 +147,11 @@ pub enum Retry {
 }
 
 impl ClusterError {
+    /// How long the server asks to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        if let Self::Busy { retry_after, .. } = self { *retry_after } else { None }
+    }
+
     /// Whether trying again can help.
     pub fn retry(&self) -> Retry {
         match self {

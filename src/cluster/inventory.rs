@@ -104,7 +104,7 @@ fn readable<'a>(source: &'a Cluster, target: &Served, object: &ObjectRef) -> Res
 }
 
 /// The selector as the `labelSelector` parameter; empty for everything.
-fn label_query(selector: &LabelSelector) -> String {
+pub fn label_query(selector: &LabelSelector) -> String {
     let equals: Vec<_> = selector.match_labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     equals.join(",")
 }

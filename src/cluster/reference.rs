@@ -2,7 +2,7 @@
 //!
 //! Looked at after all transforms, so that a reference patched away is no problem any more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::closure::{Absence, Inventory};
 use super::kind::{ClusterMade, Reference, kind};
@@ -16,26 +16,40 @@ pub fn problems(desired: &[Desired], inventory: &Inventory) -> Vec<MirrorProblem
     let mut problems = left_out(inventory);
     problems.extend(unmirrored(inventory));
     for from in desired {
-        let body = from.manifest.value();
-        let references = kind(&from.object().kind).map(|kind| kind.refers_to(body)).unwrap_or_default();
-        for reference in references {
-            let to = ObjectRef::new(reference.kind, &from.object().namespace, reference.name.as_str());
-            let finding = if planned.contains(&to) { None } else { dangling(&reference, &to, inventory) };
-            let problem = |finding| MirrorProblem { object: Some(from.object().clone()), finding };
-            problems.extend(finding.map(problem));
-        }
+        let references = of(from);
+        problems.extend(dangling(from.object(), &references, |to| planned.contains(to), &inventory.left_out));
     }
     problems
 }
 
+/// What a desired object refers to.
+pub fn of(from: &Desired) -> Vec<Reference> {
+    kind(&from.object().kind).map(|kind| kind.refers_to(from.manifest.value())).unwrap_or_default()
+}
+
+/// What to say about the references of one object to objects that are not `planned`.
+pub fn dangling(
+    from: &ObjectRef,
+    references: &[Reference],
+    planned: impl Fn(&ObjectRef) -> bool,
+    left_out: &BTreeMap<ObjectRef, Absence>,
+) -> Vec<MirrorProblem> {
+    let finding = |reference: &Reference| {
+        let to = ObjectRef::new(reference.kind, &from.namespace, reference.name.as_str());
+        if planned(&to) { None } else { missing(reference, &to, left_out) }
+    };
+    let problem = |finding| MirrorProblem { object: Some(from.clone()), finding };
+    references.iter().filter_map(finding).map(problem).collect()
+}
+
 /// What to say about a reference to an object that is not mirrored.
-fn dangling(reference: &Reference, to: &ObjectRef, inventory: &Inventory) -> Option<Finding> {
+fn missing(reference: &Reference, to: &ObjectRef, left_out: &BTreeMap<ObjectRef, Absence>) -> Option<Finding> {
     let Reference { field, optional, .. } = reference;
     if kind(&to.kind).is_none() {
         let message = format!("needs {} {}, which is not mirrored, to exist on the target", to.kind, to.name);
         return Some(Finding::notice(field, message));
     }
-    match inventory.left_out.get(to) {
+    match left_out.get(to) {
         Some(Absence::ClusterMade(ClusterMade::SameName)) => None,
         Some(Absence::ClusterMade(ClusterMade::Extended)) => {
             let message = format!("needs {to}: the target makes its own, without the imagePullSecrets added here");

@@ -26,7 +26,7 @@ pub async fn rehearse(target: &Cluster, plan: &MirrorPlan) -> Result<Vec<MirrorP
     let to_write = plan.objects.iter().filter(|desired| !is(desired.object(), ObjectState::InSync));
     let (too_early, possible): (Vec<_>, Vec<_>) =
         to_write.partition(|desired| is(&namespace_of(desired.object()), ObjectState::Missing));
-    let answers = side_by_side(possible.into_iter().map(|desired| ask(target, desired))).await?;
+    let answers = side_by_side(possible.into_iter().map(|desired| try_out(target, desired))).await?;
     let mut problems: Vec<_> = answers.into_iter().flatten().collect();
     problems.sort_by(|a, b| a.object.cmp(&b.object));
     let namespaces: BTreeSet<_> = too_early.into_iter().map(|desired| namespace_of(desired.object())).collect();
@@ -37,8 +37,8 @@ pub async fn rehearse(target: &Cluster, plan: &MirrorPlan) -> Result<Vec<MirrorP
     Ok(problems)
 }
 
-/// What the target says to one object.
-async fn ask(target: &Cluster, desired: &Desired) -> Result<Vec<MirrorProblem>, ClusterError> {
+/// What the target would say to one object. Writes nothing.
+pub async fn try_out(target: &Cluster, desired: &Desired) -> Result<Vec<MirrorProblem>, ClusterError> {
     let object = desired.object();
     let findings = match target.apply(&desired.manifest, &owning().dry_run()).await {
         // A warning may quote what it warns of.

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use http_body_util::BodyExt;
-use hyper::Request;
 use hyper::body::Bytes;
-use hyper::header::WARNING;
+use hyper::header::{HeaderMap, WARNING};
 use hyper::http::response::Parts;
+use hyper::{Request, Response};
 use kube::api::{GetParams, ListParams};
 use kube::client::Body;
 use kube::core::Request as Path;
@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 use super::Cluster;
 use super::answer::{refusal, warning};
 use super::call::Call;
+use super::collection::Collection;
 use super::error::ClusterError;
 use super::kind::{Objects, kind};
 use super::manifest::Manifest;
@@ -67,6 +68,14 @@ where
     stream::iter(requests).buffer_unordered(IN_FLIGHT).try_collect().await
 }
 
+/// Takes out of an object's metadata what nobody will ask for.
+pub type Trim = fn(&mut Map<String, Value>);
+
+/// Who owns which field is half of an object's bytes, and nobody who reads lists asks.
+pub fn forget_owners(metadata: &mut Map<String, Value>) {
+    metadata.remove("managedFields");
+}
+
 impl Cluster {
     /// Every object of a collection, page by page; `labels` is a label selector, empty for everything. Who owns
     /// which field is half of the bytes, and nobody who reads lists this way asks.
@@ -76,10 +85,8 @@ impl Cluster {
         namespace: &str,
         labels: &str,
     ) -> Result<Vec<Manifest>, ClusterError> {
-        let forget_owners = |metadata: &mut Map<String, Value>| {
-            metadata.remove("managedFields");
-        };
-        self.pages(resource, namespace, labels, Depth::Whole, forget_owners).await
+        let collection = Collection::new(resource, namespace, labels);
+        self.collect(&collection, forget_owners, |manifest| manifest).await.map(|(objects, _)| objects)
     }
 
     /// Every object of a collection, as much of each as `depth` says, and of its metadata what `trim` leaves.
@@ -89,43 +96,67 @@ impl Cluster {
         namespace: &str,
         labels: &str,
         depth: Depth,
-        trim: fn(&mut Map<String, Value>),
+        trim: Trim,
     ) -> Result<Vec<Manifest>, ClusterError> {
-        let call = Call::on_all("list", resource, namespace);
-        let path = Path::new(resource.path(namespace));
-        let mut params = ListParams::default().limit(PAGE);
-        params.label_selector = (!labels.is_empty()).then(|| labels.to_owned());
-        let mut objects = Vec::new();
+        let only_metadata = depth == Depth::Metadata;
+        let collection = Collection { only_metadata, ..Collection::new(resource, namespace, labels) };
+        self.collect(&collection, trim, |manifest| manifest).await.map(|(objects, _)| objects)
+    }
+
+    /// What `take` leaves of every object of a collection, and the version of the list.
+    ///
+    /// Where reading takes so long that the server forgets what it began with, it is read once more in one piece.
+    pub(super) async fn collect<T>(
+        &self,
+        collection: &Collection,
+        trim: Trim,
+        take: impl Fn(Manifest) -> T + Send + Sync,
+    ) -> Result<(Vec<T>, String), ClusterError> {
+        match self.collect_by(collection, Some(PAGE), trim, &take).await {
+            Err(ClusterError::Changed { .. }) => self.collect_by(collection, None, trim, &take).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn collect_by<T>(
+        &self,
+        collection: &Collection,
+        limit: Option<u32>,
+        trim: Trim,
+        take: &(impl Fn(Manifest) -> T + Send + Sync),
+    ) -> Result<(Vec<T>, String), ClusterError> {
+        let call = collection.call("list");
+        let mut params = ListParams { limit, label_selector: collection.label_selector(), ..ListParams::default() };
+        let mut taken = Vec::new();
         loop {
-            let request = match depth {
-                Depth::Whole => path.list(&params),
-                Depth::Metadata => path.list_metadata(&params),
-            };
+            let path = Path::new(collection.path());
+            let request = if collection.only_metadata { path.list_metadata(&params) } else { path.list(&params) };
             let mut page = self.send(&call, request).await?;
             match page.get_mut("items").map(Value::take) {
                 Some(Value::Array(items)) => {
                     for item in items {
-                        objects.push(self.listed(&call, resource, item, trim)?);
+                        taken.push(take(self.listed(&call, &collection.resource, item, trim)?));
                     }
                 }
                 // Servers write an empty list of metadata this way.
-                Some(Value::Null) if depth == Depth::Metadata => {}
+                Some(Value::Null) if collection.only_metadata => {}
                 _ => return Err(self.malformed(&call, "a list without items")),
             }
-            match page.pointer("/metadata/continue").and_then(Value::as_str) {
+            let metadata = |key: &str| page.pointer(&format!("/metadata/{key}")).and_then(Value::as_str);
+            match metadata("continue") {
                 Some(token) if !token.is_empty() => params.continue_token = Some(token.to_owned()),
-                _ => return Ok(objects),
+                _ => return Ok((taken, metadata("resourceVersion").unwrap_or_default().to_owned())),
             }
         }
     }
 
     /// An entry of a list, which has no version and kind of its own.
-    fn listed(
+    pub(super) fn listed(
         &self,
         call: &Call,
         resource: &Resource,
         mut item: Value,
-        trim: fn(&mut Map<String, Value>),
+        trim: Trim,
     ) -> Result<Manifest, ClusterError> {
         if let Some(item) = item.as_object_mut() {
             item.insert("apiVersion".to_owned(), resource.api_version.clone().into());
@@ -233,24 +264,50 @@ impl Cluster {
         call: &Call,
         request: Result<Request<Vec<u8>>, BuildError>,
     ) -> Result<(Parts, Bytes), ClusterError> {
-        let request = request.map_err(|error| self.malformed(call, &error.to_string()))?;
         let exchange = async {
-            let (head, body) = self.client.send(request.map(Body::from)).await?.into_parts();
-            body.collect().await.map(|body| (head, body.to_bytes()))
+            let (head, body) = self.open(call, request).await?.into_parts();
+            let body = body.collect().await.map_err(|error| self.unreachable(call, error))?;
+            Ok((head, body.to_bytes()))
         };
-        let answer = tokio::time::timeout(PATIENCE, exchange).await;
-        let (head, body) = answer.map_err(|_| self.timed_out(call))?.map_err(|error| self.unreachable(call, error))?;
-        if !head.status.is_success() {
-            return Err(refusal(&self.name, call, head.status.as_u16(), &body));
+        self.in_time(call, exchange).await
+    }
+
+    /// Sends a request and hands the answer over as soon as it begins, without its body.
+    pub(super) async fn open(
+        &self,
+        call: &Call,
+        request: Result<Request<Vec<u8>>, BuildError>,
+    ) -> Result<Response<Body>, ClusterError> {
+        let request = request.map_err(|error| self.malformed(call, &error.to_string()))?;
+        let answer = self.client.send(request.map(Body::from)).await.map_err(|error| self.unreachable(call, error))?;
+        if answer.status().is_success() {
+            return Ok(answer);
         }
-        Ok((head, body))
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.map_err(|error| self.unreachable(call, error))?;
+        Err(refusal(&self.name, call, head.status.as_u16(), &head.headers, &body.to_bytes()))
     }
 
-    fn timed_out(&self, call: &Call) -> ClusterError {
-        ClusterError::TimedOut { cluster: self.name.clone(), call: Box::new(call.clone()), after: PATIENCE }
+    /// What comes of a request within the patience for one.
+    pub(super) async fn in_time<T>(
+        &self,
+        call: &Call,
+        exchange: impl Future<Output = Result<T, ClusterError>>,
+    ) -> Result<T, ClusterError> {
+        tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| self.timed_out(call, PATIENCE))?
     }
 
-    fn unreachable(&self, call: &Call, source: kube::Error) -> ClusterError {
+    /// What a `Status` means that came inside an answer.
+    pub(super) fn refused(&self, call: &Call, status: &Value) -> ClusterError {
+        let code = status.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+        refusal(&self.name, call, code.unwrap_or(500), &HeaderMap::new(), status.to_string().as_bytes())
+    }
+
+    pub(super) fn timed_out(&self, call: &Call, after: Duration) -> ClusterError {
+        ClusterError::TimedOut { cluster: self.name.clone(), call: Box::new(call.clone()), after }
+    }
+
+    pub(super) fn unreachable(&self, call: &Call, source: kube::Error) -> ClusterError {
         ClusterError::Unreachable { cluster: self.name.clone(), call: Box::new(call.clone()), source: source.into() }
     }
 

@@ -11,9 +11,12 @@ use super::digest::DIGEST_ANNOTATION;
 /// What of the metadata the user wrote.
 const KEPT: &[&str] = &["name", "namespace", "labels", "annotations"];
 
+/// The annotation in which `kubectl apply` keeps all of the object once more.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// Annotations that other programs wrote about the object on its old cluster.
 const FOREIGN_ANNOTATIONS: &[&str] = &[
-    "kubectl.kubernetes.io/last-applied-configuration",
+    LAST_APPLIED,
     "deployment.kubernetes.io/revision",
     "deprecated.deployment.rollback.to",
     // The object may have been a mirror itself.

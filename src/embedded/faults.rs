@@ -43,6 +43,12 @@ pub enum Mishap {
     LoseAnswer,
     /// It is done this much later.
     Delay(Duration),
+    /// It is refused with 429, and not wanted again within so many seconds.
+    Throttle(u64),
+    /// It is done, and the connection breaks in the middle of the answer.
+    HalfAnswer,
+    /// It is done, and right after the server forgets all history.
+    Compact,
 }
 
 /// A mishap for some of the requests to the API server.

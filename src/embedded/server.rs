@@ -104,10 +104,19 @@ impl Server {
         match mishap {
             Some(Mishap::Refuse(code)) => return Ok(failure_answer(&Failure::injected(code))),
             Some(Mishap::Delay(time)) => tokio::time::sleep(time).await,
-            Some(Mishap::LoseAnswer) | None => {}
+            Some(Mishap::Throttle(seconds)) => return Ok(throttled(seconds)),
+            Some(Mishap::LoseAnswer | Mishap::HalfAnswer | Mishap::Compact) | None => {}
         }
         let answer = self.carry_out(verb, target, asked).unwrap_or_else(|failure| failure_answer(&failure));
-        if mishap == Some(Mishap::LoseAnswer) { Err(Lost) } else { Ok(answer) }
+        match mishap {
+            Some(Mishap::LoseAnswer) => Err(Lost),
+            Some(Mishap::HalfAnswer) => Ok(half(answer).await),
+            Some(Mishap::Compact) => {
+                self.store.compact();
+                Ok(answer)
+            }
+            _ => Ok(answer),
+        }
     }
 
     fn carry_out(&self, verb: Verb, target: Target<'_>, asked: &Asked<'_>) -> Result<Answer, Failure> {
@@ -248,6 +257,26 @@ fn json_answer(code: u16, document: &Value) -> Answer {
 
 fn failure_answer(failure: &Failure) -> Answer {
     json_answer(failure.code, &failure.to_json())
+}
+
+/// A refusal that says when to come back.
+fn throttled(seconds: u64) -> Answer {
+    let mut answer = failure_answer(&Failure::injected(429));
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    answer
+}
+
+/// The first half of an answer; its length is announced as that of the whole, so the connection breaks where it ends.
+async fn half(answer: Answer) -> Answer {
+    let (mut head, body) = answer.into_parts();
+    // A body in memory cannot fail.
+    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let first = Full::new(body.slice(..body.len() / 2)).map_err(|never| match never {});
+    Response::from_parts(
+        head,
+        StreamBody::new(first.into_data_stream().map(|data| data.map(Frame::data))).boxed_unsync(),
+    )
 }
 
 fn text_answer(status: StatusCode, text: &'static str) -> Answer {

@@ -136,6 +136,8 @@ impl Store {
     pub(super) fn compact(&self) {
         let mut state = self.lock();
         state.log.clear();
+        // Something happened that nobody was told of: whoever was up to date until now is not any more.
+        state.version += 1;
         state.forgotten = state.version;
     }
 
@@ -254,7 +256,7 @@ mod tests {
         assert_eq!(store.changes("configmaps", "", 1).unwrap_err(), OutOfReach::Forgotten(3));
         assert_eq!(store.changes("configmaps", "", 3).unwrap().1.len(), 2);
         store.compact();
-        assert_eq!(store.changes("configmaps", "", 3).unwrap_err(), OutOfReach::Forgotten(5));
-        assert_eq!(store.list_at("configmaps", "", 9).unwrap_err(), OutOfReach::Future(5));
+        assert_eq!(store.changes("configmaps", "", 3).unwrap_err(), OutOfReach::Forgotten(6));
+        assert_eq!(store.list_at("configmaps", "", 9).unwrap_err(), OutOfReach::Future(6));
     }
 }

@@ -32,7 +32,7 @@ use super::snapshot::{MirrorView, MirroredObject, Observed, Snapshot};
 use super::state::{Cause, Phase, Standing, State};
 use super::waiting::WaitingOn;
 use crate::gate::{Finding, capacity, share, slo};
-use crate::policy::Name;
+use crate::policy::{Name, Weight};
 
 /// What one pass came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -157,12 +157,16 @@ fn seen<'s, T>(what: &str, observed: &'s Observed<T>) -> Result<&'s T, WaitingOn
     }
 }
 
-/// Objects applied in one pass: some seconds' worth, so that nothing else has to wait longer for its turn.
+/// Objects applied in one pass while the target may have traffic: a part of a second's worth, so that protection waits no longer.
 const BATCH: usize = 50;
+
+/// Objects applied in one pass at most: a second or two, after which a person is heard.
+pub const MOST_APPLIED: usize = 500;
 
 /// Actions that bring the target's objects in line, and the wait for them; `None` where they are.
 fn mirror_actions(mirror: &MirrorView, state: &State) -> Option<(Vec<Action>, WaitingOn)> {
-    let pending = mirror.objects.iter().filter(|object| !object.in_sync).take(BATCH);
+    let most = if state.highest_weight() > Weight::ZERO { BATCH } else { MOST_APPLIED };
+    let pending = mirror.objects.iter().filter(|object| !object.in_sync).take(most);
     let apply = |o: &MirroredObject| Action::ApplyObject { object: o.object.clone() };
     let actions: Vec<_> = pending.map(apply).collect();
     let pending = mirror.objects.iter().filter(|object| !object.in_sync).count();

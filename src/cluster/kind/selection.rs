@@ -16,11 +16,10 @@ pub struct Selection {
 
 impl Selection {
     /// Adds an object and, for a workload, the labels of its pods. Returns whether it is new.
-    pub fn add(&mut self, object: &ObjectRef, pod_template: Option<&Value>) -> bool {
+    pub fn add(&mut self, object: &ObjectRef, pod_labels: Option<&Map<String, Value>>) -> bool {
         let added = self.objects.insert(object.clone());
-        if added && let Some(template) = pod_template {
-            let labels = template.pointer("/metadata/labels").and_then(Value::as_object).cloned();
-            self.pod_labels.entry(object.namespace.clone()).or_default().push(labels.unwrap_or_default());
+        if added && let Some(labels) = pod_labels {
+            self.pod_labels.entry(object.namespace.clone()).or_default().push(labels.clone());
         }
         added
     }

@@ -1,0 +1,45 @@
+//! Which objects are read or followed together. PURE.
+
+use super::call::Call;
+use super::served::Resource;
+
+/// Objects of one kind in one namespace.
+#[derive(Debug, Clone)]
+pub struct Collection {
+    /// The kind, and the version it is read in.
+    pub resource: Resource,
+    /// The namespace.
+    pub namespace: String,
+    /// Label selector; empty for everything.
+    labels: String,
+    /// Whether nothing is asked for but metadata.
+    pub only_metadata: bool,
+}
+
+impl Collection {
+    /// What carries `labels`, a label selector; everything where that is empty.
+    pub fn new(resource: &Resource, namespace: &str, labels: &str) -> Self {
+        let (resource, namespace, labels) = (resource.clone(), namespace.to_owned(), labels.to_owned());
+        Self { resource, namespace, labels, only_metadata: false }
+    }
+
+    /// The metadata of everything: no Secret's values are asked for.
+    pub fn metadata(resource: &Resource, namespace: &str) -> Self {
+        Self { only_metadata: true, ..Self::new(resource, namespace, "") }
+    }
+
+    /// The collection's path.
+    pub fn path(&self) -> String {
+        self.resource.path(&self.namespace)
+    }
+
+    /// The selector as a parameter.
+    pub fn label_selector(&self) -> Option<String> {
+        (!self.labels.is_empty()).then(|| self.labels.clone())
+    }
+
+    /// A request about it.
+    pub fn call(&self, verb: &'static str) -> Call {
+        Call::on_all(verb, &self.resource, &self.namespace)
+    }
+}

@@ -1,0 +1,284 @@
+//! Followed mirrors between servers that misbehave.
+
+use std::future::Future;
+
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::*;
+use crate::cluster::apply;
+use crate::embedded::{ApiFault, Embedded, Mishap, Options, Shape, Verb};
+use crate::policy::{LabelSelector, Name};
+
+/// Far more than anything here takes; a test that waits this long has failed.
+const LONG: Duration = Duration::from_secs(20);
+
+struct Pair {
+    blue: Embedded,
+    green: Embedded,
+    source: Cluster,
+    target: Cluster,
+}
+
+impl Pair {
+    async fn start() -> Self {
+        Self::start_with(|options| options).await
+    }
+
+    async fn start_with(change: impl Fn(Options) -> Options) -> Self {
+        let blue = Embedded::start_with("blue", change(Options::new(Shape::V1_20))).await.unwrap();
+        let green = Embedded::start_with("green", change(Options::new(Shape::V1_37))).await.unwrap();
+        let source = Cluster::from_client("blue", blue.client().unwrap()).await.unwrap();
+        let target = Cluster::from_client("green", green.client().unwrap()).await.unwrap();
+        let pair = Self { blue, green, source, target };
+        pair.put("v1", "Namespace", "shop", json!({"metadata": {"namespace": null}})).await;
+        pair
+    }
+
+    /// Puts an object on the source as somebody else does.
+    async fn put(&self, version: &str, kind: &str, name: &str, rest: Value) {
+        let manifest = super::super::double::object(version, kind, name, rest);
+        self.source.apply(&manifest, &kube::api::PatchParams::apply("tenant").force()).await.unwrap();
+    }
+
+    async fn map(&self, name: &str, value: &str) {
+        let labels = json!({"part-of": "shop"});
+        self.put("v1", "ConfigMap", name, json!({"metadata": {"labels": labels}, "data": {"key": value}})).await;
+    }
+
+    async fn delete(&self, version: &str, kind: &str, name: &str) {
+        let resource = self.source.resource(version, kind).unwrap();
+        let object = ObjectRef::new(kind, "shop", name);
+        let call = super::super::Call::on("delete", resource, &object);
+        let path = kube::core::Request::new(resource.path("shop"));
+        self.source.send(&call, path.delete(name, &kube::api::DeleteParams::default())).await.unwrap();
+    }
+
+    fn follow(&self) -> Followed {
+        let selector = LabelSelector { match_labels: [("part-of".to_owned(), "shop".to_owned())].into() };
+        let namespaces = vec![Name::new("shop").unwrap()];
+        let workloads =
+            Workloads { namespaces, selector, keep: BTreeSet::new(), transforms: Vec::new(), waive: BTreeSet::new() };
+        Followed::new(self.source.clone(), self.target.clone(), &workloads)
+    }
+}
+
+async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    timeout(LONG, future).await.expect("in time")
+}
+
+/// Catches up as often as it takes until what is pending is just this.
+async fn until_pending(followed: &mut Followed, expected: &[&str]) {
+    let mut seen = Err("nothing".to_owned());
+    for _ in 0..400 {
+        seen = in_time(followed.catch_up()).await.map(|()| pending(followed));
+        if seen.as_ref().is_ok_and(|pending| pending == expected) {
+            return;
+        }
+        // The server's word comes by itself.
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("expected {expected:?}, have {seen:?}");
+}
+
+fn pending(followed: &Followed) -> Vec<String> {
+    let pending = followed.standing().states().filter(|(_, state)| *state != ObjectState::InSync);
+    pending.map(|(object, _)| object.to_string()).collect()
+}
+
+/// Applies what is pending, and hears of it.
+async fn mirror(followed: &mut Followed) {
+    in_time(followed.catch_up()).await.unwrap();
+    let pending: Vec<_> = followed.standing().states().filter(|(_, state)| *state != ObjectState::InSync).collect();
+    let mut applied = Vec::new();
+    for (object, _) in pending {
+        apply(&followed.target, &followed.standing().desired(&object).unwrap()).await.unwrap();
+        applied.push(object);
+    }
+    followed.await_echo(&applied).await;
+}
+
+fn deployment() -> Value {
+    let containers = json!([{"name": "app", "image": "shop:1", "envFrom": [{"secretRef": {"name": "db"}}]}]);
+    let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": containers}});
+    let spec = json!({"replicas": 0, "selector": {"matchLabels": {"app": "web"}}, "template": template});
+    json!({"metadata": {"labels": {"part-of": "shop"}}, "spec": spec})
+}
+
+#[tokio::test]
+async fn what_changes_on_the_source_is_heard_of_and_applied_without_reading_anything_again() {
+    let pair = Pair::start().await;
+    pair.map("a", "1").await;
+    let mut followed = pair.follow();
+    until_pending(&mut followed, &["Namespace shop", "ConfigMap shop/a"]).await;
+    mirror(&mut followed).await;
+    until_pending(&mut followed, &[]).await;
+    followed.standing.take_stirred();
+    // From here on no list would be answered.
+    pair.blue.inject(u32::MAX, ApiFault::any(Mishap::Refuse(503)).on(Verb::List));
+    pair.green.inject(u32::MAX, ApiFault::any(Mishap::Refuse(503)).on(Verb::List));
+    pair.map("a", "2").await;
+    in_time(followed.stirred()).await;
+    until_pending(&mut followed, &["ConfigMap shop/a"]).await;
+    mirror(&mut followed).await;
+    until_pending(&mut followed, &[]).await;
+    pair.delete("v1", "ConfigMap", "a").await;
+    pair.map("b", "1").await;
+    until_pending(&mut followed, &["ConfigMap shop/b"]).await;
+}
+
+#[tokio::test]
+async fn what_is_only_referred_to_is_followed_by_name_and_strangers_are_not_read() {
+    let pair = Pair::start().await;
+    pair.put("apps/v1", "Deployment", "web", deployment()).await;
+    pair.put("v1", "Secret", "db", json!({"data": {"password": "aHVudGVyMg=="}})).await;
+    pair.put("v1", "Secret", "strange", json!({"data": {"password": "c2VjcmV0"}})).await;
+    let mut followed = pair.follow();
+    let all = ["Namespace shop", "Secret shop/db", "Deployment shop/web"];
+    until_pending(&mut followed, &all).await;
+    mirror(&mut followed).await;
+    until_pending(&mut followed, &[]).await;
+    pair.put("v1", "Secret", "db", json!({"data": {"password": "aHVudGVyMw=="}})).await;
+    until_pending(&mut followed, &["Secret shop/db"]).await;
+    pair.put("v1", "Secret", "strange", json!({"data": {"password": "YW5vdGhlcg=="}})).await;
+    pair.delete("v1", "Secret", "db").await;
+    in_time(async {
+        while followed.standing().blockers().is_empty() {
+            followed.catch_up().await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(followed.standing().blockers()[0].contains("needs Secret shop/db, which does not exist"));
+    pair.put("v1", "Secret", "db", json!({"data": {"password": "aHVudGVyNA=="}})).await;
+    until_pending(&mut followed, &["Secret shop/db"]).await;
+    assert!(!format!("{:?}", followed.standing().stock(Side::Named)).contains("password"));
+}
+
+#[tokio::test]
+async fn watches_go_on_over_breaks_and_forgotten_history_and_nothing_old_is_taken_for_new() {
+    let pair = Pair::start().await;
+    for name in ["a", "b", "c"] {
+        pair.map(name, "1").await;
+    }
+    let mut followed = pair.follow();
+    until_pending(&mut followed, &["Namespace shop", "ConfigMap shop/a", "ConfigMap shop/b", "ConfigMap shop/c"]).await;
+    mirror(&mut followed).await;
+    for round in 0..3 {
+        let value = format!("{round}");
+        pair.blue.break_watches();
+        pair.map("a", &value).await;
+        until_pending(&mut followed, &["ConfigMap shop/a"]).await;
+        mirror(&mut followed).await;
+        // While the server refuses to be watched and read, the source is unknown; meanwhile it changes, and forgets.
+        let refuse = |verb| ApiFault::any(Mishap::Refuse(503)).on(verb).of("configmaps");
+        pair.blue.inject(3, refuse(Verb::Watch));
+        pair.blue.inject(2, refuse(Verb::List));
+        pair.blue.break_watches();
+        in_time(async {
+            while followed.catch_up().await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        pair.map("b", &value).await;
+        if round == 1 {
+            pair.delete("v1", "ConfigMap", "c").await;
+        }
+        pair.blue.compact();
+        until_pending(&mut followed, &["ConfigMap shop/b"]).await;
+        mirror(&mut followed).await;
+    }
+    until_pending(&mut followed, &[]).await;
+    let names: Vec<_> = followed.standing().states().map(|(object, _)| object.name).collect();
+    assert_eq!(names, ["shop", "a", "b"], "what was deleted while nobody could see is gone");
+}
+
+#[tokio::test]
+async fn servers_that_answer_late_or_half_or_ask_for_patience_are_read_all_the_same() {
+    let pair = Pair::start().await;
+    for at in 0..1200 {
+        pair.map(&format!("m{at:04}"), "1").await;
+    }
+    // Three pages: the second comes late, then one breaks off, then the history is gone between two pages.
+    pair.blue.inject(1, ApiFault::any(Mishap::Throttle(1)).on(Verb::List).of("configmaps"));
+    pair.blue.inject(1, ApiFault::any(Mishap::Delay(Duration::from_millis(50))).on(Verb::List).of("configmaps"));
+    pair.blue.inject(1, ApiFault::any(Mishap::HalfAnswer).on(Verb::List).of("configmaps"));
+    pair.blue.inject(1, ApiFault::any(Mishap::Compact).on(Verb::List).of("configmaps"));
+    pair.blue.inject(1, ApiFault::any(Mishap::HalfAnswer).on(Verb::List).of("services"));
+    let begun = Instant::now();
+    let mut followed = pair.follow();
+    in_time(async {
+        while let Err(why) = followed.catch_up().await {
+            assert!(why.starts_with("cluster blue: "), "{why}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    assert_eq!(pending(&followed).len(), 1201);
+    assert!(begun.elapsed() >= Duration::from_secs(1), "a server that asks to be left alone is");
+}
+
+#[tokio::test]
+async fn a_server_that_throttles_writes_is_waited_for_and_one_that_refuses_is_not() {
+    let pair = Pair::start().await;
+    pair.map("a", "1").await;
+    let mut followed = pair.follow();
+    in_time(followed.catch_up()).await.unwrap();
+    pair.green.inject(2, ApiFault::any(Mishap::Throttle(1)).on(Verb::Patch));
+    mirror(&mut followed).await;
+    until_pending(&mut followed, &[]).await;
+    pair.map("a", "2").await;
+    until_pending(&mut followed, &["ConfigMap shop/a"]).await;
+    pair.green.inject(1, ApiFault::any(Mishap::Refuse(503)).on(Verb::Patch));
+    let desired = followed.standing().desired(&ObjectRef::new("ConfigMap", "shop", "a")).unwrap();
+    assert!(apply(&pair.target, &desired).await.is_err(), "nobody knows how long that will last");
+}
+
+#[tokio::test]
+async fn what_has_not_been_read_is_not_taken_for_empty() {
+    let pair = Pair::start().await;
+    pair.put("apps/v1", "Deployment", "web", deployment()).await;
+    pair.put("v1", "Secret", "db", json!({})).await;
+    let mut followed = pair.follow();
+    let web = ObjectRef::new("Deployment", "shop", "web");
+    for side in [Side::Source, Side::Target] {
+        assert!(followed.replicas(side, [&web].into_iter()).await.is_err(), "{side:?}");
+    }
+    in_time(followed.catch_up()).await.unwrap();
+    assert_eq!(followed.replicas(Side::Source, [&web].into_iter()).await.unwrap().len(), 1);
+    assert_eq!(followed.replicas(Side::Target, [&web].into_iter()).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn watches_that_end_at_once_and_without_bookmarks_still_tell_everything() {
+    let pair = Pair::start_with(|options| Options { bookmark_interval: LONG, ..options }).await;
+    pair.map("a", "1").await;
+    let mut followed = pair.follow();
+    in_time(followed.catch_up()).await.unwrap();
+    for value in 2..6 {
+        for _ in 0..5 {
+            pair.blue.break_watches();
+            tokio::task::yield_now().await;
+        }
+        let before = followed.standing().digest(&ObjectRef::new("ConfigMap", "shop", "a")).unwrap().to_owned();
+        pair.map("a", &value.to_string()).await;
+        in_time(async {
+            while followed.standing().digest(&ObjectRef::new("ConfigMap", "shop", "a")) == Some(&before) {
+                followed.stirred().await;
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn where_watching_is_forbidden_everything_is_read_again_and_again() {
+    let pair = Pair::start().await;
+    pair.map("a", "1").await;
+    pair.blue.inject(u32::MAX, ApiFault::any(Mishap::Refuse(403)).on(Verb::Watch));
+    let mut followed = pair.follow();
+    in_time(followed.catch_up()).await.unwrap();
+    pair.map("b", "1").await;
+    until_pending(&mut followed, &["Namespace shop", "ConfigMap shop/a", "ConfigMap shop/b"]).await;
+}

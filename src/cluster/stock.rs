@@ -1,0 +1,236 @@
+//! What a cluster holds of the collections that are followed. PURE.
+//!
+//! Ten thousand objects are kept, so each is kept small: its JSON as text, without what servers add, and no text at all once
+//! nobody has to read it any more. What followers tell is taken in here; a collection whose follower has lost sight of the
+//! server is not live, and whoever asks for it is told why instead of what was there before.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde_json::Value;
+
+use super::digest::DIGEST_ANNOTATION;
+use super::kind::{Kind, kind};
+use super::manifest::Manifest;
+use super::object::ObjectRef;
+use super::replicas::Replicas;
+use super::scrub::LAST_APPLIED;
+
+/// What of the metadata is kept.
+const KEPT: &[&str] = &["name", "namespace", "labels", "annotations", "ownerReferences", "deletionTimestamp"];
+
+/// One object as it was last seen.
+#[derive(Debug, Clone)]
+pub struct Glimpse {
+    /// Which object.
+    pub object: ObjectRef,
+    /// The version the server gave it.
+    pub version: Box<str>,
+    /// The fingerprint it carries, where it is a mirrored one.
+    pub digest: Option<Box<str>>,
+    /// Its pods, where it is a workload.
+    pub replicas: Option<Replicas>,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Of a mirrored one: whether it holds everything that is desired by the fingerprint it carries. Not asked yet: `None`.
+    pub covered: Option<bool>,
+    /// The JSON; dropped where nobody has to read it any more, and never there where only metadata were asked for.
+    body: Option<Body>,
+    /// Tells one state of what is kept from another.
+    print: u64,
+}
+
+/// JSON whose `Debug` shows nothing: it may be a Secret.
+#[derive(Clone)]
+struct Body(Box<str>);
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl Glimpse {
+    /// An object as a server showed it.
+    pub fn whole(manifest: Manifest) -> Self {
+        let mut glimpse = Self::metadata(&manifest);
+        let is_sized = kind(&glimpse.object.kind).is_some_and(Kind::is_sized);
+        glimpse.replicas = is_sized.then(|| Replicas::of(&manifest));
+        let text = lean(manifest.into_value()).to_string().into_boxed_str();
+        glimpse.print = print(&text);
+        glimpse.body = Some(Body(text));
+        glimpse
+    }
+
+    /// The same of which only the metadata were asked for.
+    pub fn metadata(manifest: &Manifest) -> Self {
+        let version: Box<str> = manifest.resource_version().unwrap_or_default().into();
+        Self {
+            object: manifest.object().clone(),
+            print: print(&version),
+            version,
+            digest: manifest.annotation(DIGEST_ANNOTATION).map(Into::into),
+            replicas: None,
+            deleting: manifest.is_deleting(),
+            covered: None,
+            body: None,
+        }
+    }
+
+    /// The object, where its JSON is still there.
+    pub fn manifest(&self) -> Option<Manifest> {
+        Manifest::new(serde_json::from_str(&self.body.as_ref()?.0).ok()?)
+    }
+
+    /// Drops the JSON.
+    pub fn forget_body(&mut self) {
+        self.body = None;
+    }
+}
+
+fn print(text: &str) -> u64 {
+    let mut hash = DefaultHasher::new();
+    text.hash(&mut hash);
+    hash.finish()
+}
+
+/// An object without what changes by itself or is of no use here.
+fn lean(mut body: Value) -> Value {
+    if let Some(object) = body.as_object_mut() {
+        object.remove("status");
+        if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
+            metadata.retain(|key, _| KEPT.contains(&key.as_str()));
+            if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
+                annotations.remove(LAST_APPLIED);
+            }
+        }
+    }
+    body
+}
+
+/// One collection: kind and namespace.
+pub type Place = (String, String);
+
+/// What a follower tells.
+#[derive(Debug)]
+pub enum Event {
+    /// Everything the collection holds.
+    Whole(Vec<Glimpse>),
+    /// An object that is new or has changed.
+    Put(Glimpse),
+    /// An object that is there no more, or is no longer asked for.
+    Gone(ObjectRef),
+    /// The server is in sight again, and nothing was missed.
+    Live,
+    /// The server is out of sight, and why.
+    Lost(String),
+}
+
+/// All collections that are followed on one side.
+#[derive(Debug, Default)]
+pub struct Stock {
+    objects: BTreeMap<ObjectRef, Glimpse>,
+    /// Whether the server of each collection is in sight; not read yet: `None`.
+    sights: BTreeMap<Place, Option<Result<(), String>>>,
+    changed: BTreeSet<ObjectRef>,
+}
+
+impl Stock {
+    /// A collection is going to be told about.
+    pub fn expect(&mut self, place: Place) {
+        self.sights.entry(place).or_insert(None);
+    }
+
+    /// Whether a collection is told about at all.
+    pub fn expects(&self, kind: &str, namespace: &str) -> bool {
+        self.sights.contains_key(&(kind.to_owned(), namespace.to_owned()))
+    }
+
+    /// Takes in what a follower tells.
+    pub fn take(&mut self, place: &Place, event: Event) {
+        match event {
+            Event::Whole(glimpses) => self.replace(place, glimpses),
+            Event::Put(glimpse) => self.put(glimpse),
+            Event::Gone(object) => self.remove(&object),
+            Event::Live => self.see(place, Ok(())),
+            Event::Lost(why) => self.see(place, Err(why)),
+        }
+    }
+
+    fn see(&mut self, place: &Place, sight: Result<(), String>) {
+        self.sights.insert(place.clone(), Some(sight));
+    }
+
+    fn replace(&mut self, place: &Place, glimpses: Vec<Glimpse>) {
+        let named: BTreeSet<&ObjectRef> = glimpses.iter().map(|glimpse| &glimpse.object).collect();
+        let (kind, namespace) = place;
+        let first = ObjectRef::new(kind, namespace, "");
+        let known = self.objects.range(first..).map(|(object, _)| object);
+        let known = known.take_while(|object| object.kind == *kind && object.namespace == *namespace);
+        let gone: Vec<ObjectRef> = known.filter(|object| !named.contains(object)).cloned().collect();
+        gone.iter().for_each(|object| self.remove(object));
+        glimpses.into_iter().for_each(|glimpse| self.put(glimpse));
+        self.see(place, Ok(()));
+    }
+
+    /// Takes an object in. One in which nothing changed that is kept stays as it is, with what is known of it.
+    pub fn put(&mut self, glimpse: Glimpse) {
+        match self.objects.get_mut(&glimpse.object) {
+            Some(known) if known.print == glimpse.print => {
+                known.version = glimpse.version;
+                known.replicas = glimpse.replicas;
+            }
+            _ => {
+                self.changed.insert(glimpse.object.clone());
+                self.objects.insert(glimpse.object.clone(), glimpse);
+            }
+        }
+    }
+
+    /// Takes an object out.
+    pub fn remove(&mut self, object: &ObjectRef) {
+        if let Some((object, _)) = self.objects.remove_entry(object) {
+            self.changed.insert(object);
+        }
+    }
+
+    /// One object.
+    pub fn get(&self, object: &ObjectRef) -> Option<&Glimpse> {
+        self.objects.get(object)
+    }
+
+    /// One object, to note something about it.
+    pub fn get_mut(&mut self, object: &ObjectRef) -> Option<&mut Glimpse> {
+        self.objects.get_mut(object)
+    }
+
+    /// The objects that changed since they were last asked for.
+    pub fn take_changed(&mut self) -> BTreeSet<ObjectRef> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Whether anything is told about at all.
+    pub fn is_followed(&self) -> bool {
+        !self.sights.is_empty()
+    }
+
+    /// Whether a collection has not been read for the first time yet.
+    pub fn is_unread(&self) -> bool {
+        self.sights.values().any(Option::is_none)
+    }
+
+    /// Whether every collection of the kinds asked for is in sight, or why one is not.
+    pub fn sight(&self, of: impl Fn(&str) -> bool) -> Result<(), String> {
+        let asked = self.sights.iter().filter(|((kind, _), _)| of(kind));
+        let why = |sight: &Option<Result<(), String>>| match sight {
+            None => Some("they have not been read yet".to_owned()),
+            Some(Err(why)) => Some(why.clone()),
+            Some(Ok(())) => None,
+        };
+        let mut blind = asked.filter_map(|(place, sight)| Some((place, why(sight)?)));
+        match blind.next() {
+            Some(((kind, namespace), why)) => Err(format!("{kind} objects of namespace {namespace}: {why}")),
+            None => Ok(()),
+        }
+    }
+}
