@@ -11,7 +11,7 @@ pub struct Collection {
     /// The namespace.
     pub namespace: String,
     /// Label selector; empty for everything.
-    labels: String,
+    pub labels: String,
     /// Whether nothing is asked for but metadata.
     pub only_metadata: bool,
 }

@@ -57,8 +57,14 @@ impl Pair {
     fn follow(&self) -> Followed {
         let selector = LabelSelector { match_labels: [("part-of".to_owned(), "shop".to_owned())].into() };
         let namespaces = vec![Name::new("shop").unwrap()];
-        let workloads =
-            Workloads { namespaces, selector, keep: BTreeSet::new(), transforms: Vec::new(), waive: BTreeSet::new() };
+        let workloads = Workloads {
+            namespaces,
+            selector,
+            keep: BTreeSet::new(),
+            transforms: Vec::new(),
+            waive: BTreeSet::new(),
+            maps: Default::default(),
+        };
         Followed::new(self.source.clone(), self.target.clone(), &workloads)
     }
 }

@@ -82,7 +82,14 @@ fn outcome(change: &Change, version: usize) -> (ObjectRef, Option<Manifest>) {
 fn workloads() -> Workloads {
     let selector = LabelSelector { match_labels: [("part-of".to_owned(), "shop".to_owned())].into() };
     let namespaces = vec![Name::new("shop").unwrap()];
-    Workloads { namespaces, selector, keep: BTreeSet::new(), transforms: Vec::new(), waive: BTreeSet::new() }
+    Workloads {
+        namespaces,
+        selector,
+        keep: BTreeSet::new(),
+        transforms: Vec::new(),
+        waive: BTreeSet::new(),
+        maps: Default::default(),
+    }
 }
 
 /// What is read at once: the digests of everything desired, and what stands in the way.
