@@ -409,7 +409,10 @@ impl Standing {
 
     /// Every desired object in the order of writing, and how it compares.
     pub fn states(&self) -> impl Iterator<Item = (ObjectRef, ObjectState)> {
-        self.unfollowed.iter().cloned().chain(self.made().filter_map(|object| Some((object.clone(), self.state(object)?))))
+        self.unfollowed
+            .iter()
+            .cloned()
+            .chain(self.made().filter_map(|object| Some((object.clone(), self.state(object)?))))
     }
 
     /// An object as the target shall hold it.
