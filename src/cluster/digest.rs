@@ -20,7 +20,8 @@ pub const DIGEST_ANNOTATION: &str = "crossfade.dev/digest";
 pub fn digested(mut body: Value) -> Option<Desired> {
     let digest = digest(&body);
     annotate(&mut body, &digest);
-    Manifest::new(body).map(|manifest| Desired { manifest, digest, initial_replicas: None })
+    let manifest = Manifest::new(body)?;
+    Some(Desired { made_of: manifest.object().clone(), manifest, digest, initial_replicas: None })
 }
 
 /// The same object without its fingerprint.

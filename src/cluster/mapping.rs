@@ -43,7 +43,7 @@ pub fn mapped(plan: MirrorPlan, maps: &Maps) -> (MirrorPlan, BTreeMap<ObjectRef,
 
 fn renamed(desired: Desired, maps: &Maps, problems: &mut Vec<MirrorProblem>) -> Option<Desired> {
     let source = desired.object().clone();
-    let Desired { manifest, digest: _, initial_replicas } = desired;
+    let Desired { made_of, manifest, digest: _, initial_replicas } = desired;
     let mut body = without_digest(&manifest).into_value();
     references(&mut body, &source, maps);
     subjects(&mut body, maps);
@@ -61,7 +61,7 @@ fn renamed(desired: Desired, maps: &Maps, problems: &mut Vec<MirrorProblem>) -> 
             MirrorProblem { object: Some(source.clone()), finding: Finding::notice(field, message) }
         }));
     }
-    digested(body).map(|desired| Desired { initial_replicas, ..desired })
+    digested(body).map(|desired| Desired { made_of, initial_replicas, ..desired })
 }
 
 /// What an object is called on the target.
@@ -176,8 +176,10 @@ mod tests {
     }
 
     fn plan(objects: Vec<Manifest>) -> MirrorPlan {
-        let desired =
-            objects.into_iter().map(|manifest| Desired { digest: String::new(), manifest, initial_replicas: None });
+        let desired = objects.into_iter().map(|manifest| {
+            let made_of = manifest.object().clone();
+            Desired { made_of, digest: String::new(), manifest, initial_replicas: None }
+        });
         MirrorPlan { objects: desired.collect(), problems: Vec::new() }
     }
 

@@ -7,6 +7,7 @@
 //!
 //! **Missing data.** Nothing here says anything while a collection is out of sight.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -296,10 +297,12 @@ impl Standing {
         self.made_of.clear();
         for source in &self.order {
             let Some(object) = self.sketches.get(source).and_then(|sketch| sketch.object.clone()) else { continue };
-            if self.made_of.contains_key(&object) {
-                problems.push(MirrorProblem { object: Some(source.clone()), finding: taken_already(&object) });
-            } else {
-                self.made_of.insert(object, source.clone());
+            match self.made_of.entry(object) {
+                Entry::Vacant(free) => _ = free.insert(source.clone()),
+                Entry::Occupied(taken) => {
+                    let finding = taken_already(taken.key());
+                    problems.push(MirrorProblem { object: Some(source.clone()), finding });
+                }
             }
         }
         let planned = |to: &ObjectRef| self.made_of.contains_key(to);

@@ -5,6 +5,7 @@
 //! told so. Objects are kept as they were written; `convert` shows them in other versions.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -42,6 +43,9 @@ pub(super) enum OutOfReach {
     Future(u64),
 }
 
+/// Clusters of this process so far: no two of them give out the same UIDs.
+static CLUSTERS: AtomicU32 = AtomicU32::new(0);
+
 /// All objects of a cluster.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -57,6 +61,8 @@ struct State {
     /// Version of the newest change that the log has forgotten.
     forgotten: u64,
     version: u64,
+    /// Which cluster of this process it is.
+    cluster: u32,
     uids: u64,
 }
 
@@ -69,7 +75,8 @@ pub(super) struct Transaction<'a> {
 impl Store {
     pub(super) fn new(capacity: usize) -> Self {
         let (objects, log) = (BTreeMap::new(), VecDeque::new());
-        let state = State { objects, log, capacity, forgotten: 0, version: 1, uids: 0 };
+        let cluster = CLUSTERS.fetch_add(1, Ordering::Relaxed);
+        let state = State { objects, log, capacity, forgotten: 0, version: 1, cluster, uids: 0 };
         Self { state: Mutex::new(state), newest: watch::Sender::new(1) }
     }
 
@@ -155,6 +162,12 @@ impl Transaction<'_> {
     /// Keys of everything in a namespace.
     pub(super) fn keys_in(&self, namespace: &str) -> Vec<Key> {
         self.state.objects.keys().filter(|key| key.namespace == namespace).cloned().collect()
+    }
+
+    /// A UID of no other object, in this cluster or another one.
+    pub(super) fn uid(&mut self) -> String {
+        let (cluster, uid) = (self.state.cluster, self.next_uid());
+        format!("{cluster:08x}-0000-4000-8000-{uid:012x}")
     }
 
     /// A number no object of this cluster had before.

@@ -179,10 +179,10 @@ impl Write<'_> {
             let subject = Subject { group: "", plural: "namespaces", name: namespace };
             return Err(Failure::not_found(subject));
         }
-        let uid = transaction.next_uid();
+        let uid = transaction.uid();
         if let Some(metadata) = object["metadata"].as_object_mut() {
             metadata.retain(|name, _| !matches!(name.as_str(), "resourceVersion" | "deletionTimestamp" | "generation"));
-            metadata.insert("uid".to_owned(), format!("00000000-0000-4000-8000-{uid:012x}").into());
+            metadata.insert("uid".to_owned(), uid.into());
             metadata.insert("creationTimestamp".to_owned(), self.now.into());
             if kind.counted {
                 metadata.insert("generation".to_owned(), 1.into());

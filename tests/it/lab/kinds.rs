@@ -66,6 +66,7 @@ fn every_mirrored_kind_arrives_and_is_counted() {
         keep: BTreeSet::new(),
         transforms: Vec::new(),
         waive: BTreeSet::new(),
+        maps: Default::default(),
     };
     let plan = runtime.block_on(async {
         let inventory = cluster::inventory(&source, target.served(), &selection).await.unwrap();
