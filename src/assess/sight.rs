@@ -261,10 +261,8 @@ fn services_of<'a>(source: &'a Side, workloads: &[Workload<'a>]) -> BTreeMap<&'a
 pub fn references(manifest: &Manifest) -> Vec<ObjectRef> {
     let object = manifest.object();
     let mut found = kind(&object.kind).map(|kind| kind.refers_to(manifest.value())).unwrap_or_default();
-    if found.is_empty()
-        && let Some(workload) = Workload::of(manifest)
-    {
-        found = cluster::pod_template::references(workload.template, workload.path);
+    if found.is_empty() {
+        found = cluster::pod_template::references_of(&object.kind, manifest.value());
     }
     found.into_iter().map(|reference| ObjectRef::new(reference.kind, &object.namespace, reference.name)).collect()
 }

@@ -23,7 +23,7 @@ pub fn references_of(kind: &str, body: &Value) -> Vec<Reference> {
 }
 
 /// Everything that pods of the template at `path` need from their namespace.
-pub fn references(template: &Value, path: &str) -> Vec<Reference> {
+fn references(template: &Value, path: &str) -> Vec<Reference> {
     let mut found = Vec::new();
     let Some(spec) = template.get("spec") else { return found };
     let path = format!("{path}.spec");

@@ -49,6 +49,7 @@ pub struct ClusterRef {
 
 /// Which objects of the source belong to the migration, and how they change on the way.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Workloads {
     /// Namespaces searched. Secrets are read nowhere else.
     #[schemars(length(min = 1))]
@@ -61,6 +62,23 @@ pub struct Workloads {
     pub transforms: Option<Vec<Transform>>,
     /// Findings about objects that would block and that somebody decided to live with, by name.
     pub waive: Option<Vec<String>>,
+    /// What images begin with here and on the target. Only plans follow the three maps.
+    pub image_map: Option<BTreeMap<String, String>>,
+    /// Namespaces here and on the target.
+    pub namespace_map: Option<BTreeMap<String, String>>,
+    /// Objects that are called otherwise on the target.
+    pub name_map: Option<Vec<NameMap>>,
+}
+
+/// One object that is called otherwise on the target.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct NameMap {
+    /// Its kind.
+    pub kind: String,
+    /// Its name here.
+    pub from: String,
+    /// Its name there.
+    pub to: String,
 }
 
 /// A label selector.
