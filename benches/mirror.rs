@@ -188,7 +188,7 @@ apiVersion: crossfade.dev/v1alpha1
 kind: ShiftPolicy
 metadata: {{name: bench}}
 spec:
-  steps: [{{approval: {{}}}}, {{setWeight: 100}}]
+  steps: [{{setWeight: 100}}]
   mirrorDeadline: 2h
   analysis:
     interval: 10s
