@@ -42,7 +42,7 @@ bench-mirror: lab-install ## The mirror beside a bare apply loop on the same ser
 lab-test: lab-install ## The scenarios between two real clusters
 	@set -e; trap '[ -n "$(KEEP_LAB)" ] || tests/lab/lab down' EXIT; \
 	tests/lab/lab up; \
-	cargo test --features lab --test it -- $(or $(LAB_TESTS),lab::) --test-threads 1 --nocapture; \
+	cargo test --workspace --features lab --test it -- $(or $(LAB_TESTS),lab::) --test-threads 1 --nocapture; \
 	cargo test --bench mirror -- --services 30
 
 bench-judgement: ## A million healthy comparisons, and how soon a bad target is found, beside other rules

@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use hyper::header::{HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 
 use super::call::Call;
@@ -45,8 +44,8 @@ impl Status {
     }
 }
 
-/// What an answer with an error status means.
-pub fn refusal(cluster: &str, call: &Call, code: u16, headers: &HeaderMap, body: &[u8]) -> ClusterError {
+/// What an answer with an error status means; `retry_after` is the header of that name.
+pub fn refusal(cluster: &str, call: &Call, code: u16, retry_after: Option<&str>, body: &[u8]) -> ClusterError {
     let status = serde_json::from_slice::<Status>(body).unwrap_or_default();
     let message = words(call, &status);
     let (cluster, call) = (cluster.to_owned(), Box::new(call.clone()));
@@ -58,15 +57,15 @@ pub fn refusal(cluster: &str, call: &Call, code: u16, headers: &HeaderMap, body:
         410 => ClusterError::Changed { cluster, call },
         500 if status.message.starts_with(NOT_OF_SCHEMA) => ClusterError::Rejected { cluster, call, message },
         408 | 429 | 500.. => {
-            ClusterError::Busy { cluster, call, status: code, message, retry_after: retry_after(headers) }
+            ClusterError::Busy { cluster, call, status: code, message, retry_after: retry_after.and_then(seconds) }
         }
         _ => ClusterError::Rejected { cluster, call, message },
     }
 }
 
 /// Servers say it in whole seconds; a date, which only proxies write, is left aside.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+fn seconds(retry_after: &str) -> Option<Duration> {
+    retry_after.parse().ok().map(Duration::from_secs)
 }
 
 /// The server's words; about a Secret only its reason and the fields.

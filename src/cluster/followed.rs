@@ -81,8 +81,9 @@ impl Followed {
         }
     }
 
+    /// What becomes another kind on the way is looked for as that one alone.
     fn follow_target(&mut self) {
-        for kind in KINDS {
+        for kind in KINDS.iter().filter(|kind| kind.becomes().is_none()) {
             let Ok(resource) = self.target.resource_of(kind.name()).cloned() else { continue };
             for namespace in self.workloads.namespaces.clone() {
                 self.follow(Side::Target, Collection::new(&resource, namespace.as_str(), ""));

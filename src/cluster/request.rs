@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt, stream};
 use http_body_util::BodyExt;
 use hyper::body::Bytes;
-use hyper::header::{HeaderMap, WARNING};
+use hyper::header::{RETRY_AFTER, WARNING};
 use hyper::http::response::Parts;
 use hyper::{Request, Response};
 use kube::api::{GetParams, ListParams};
@@ -285,7 +285,8 @@ impl Cluster {
         }
         let (head, body) = answer.into_parts();
         let body = body.collect().await.map_err(|error| self.unreachable(call, error))?;
-        Err(refusal(&self.name, call, head.status.as_u16(), &head.headers, &body.to_bytes()))
+        let retry_after = head.headers.get(RETRY_AFTER).and_then(|seconds| seconds.to_str().ok());
+        Err(refusal(&self.name, call, head.status.as_u16(), retry_after, &body.to_bytes()))
     }
 
     /// What comes of a request within the patience for one.
@@ -300,7 +301,7 @@ impl Cluster {
     /// What a `Status` means that came inside an answer.
     pub(super) fn refused(&self, call: &Call, status: &Value) -> ClusterError {
         let code = status.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
-        refusal(&self.name, call, code.unwrap_or(500), &HeaderMap::new(), status.to_string().as_bytes())
+        refusal(&self.name, call, code.unwrap_or(500), None, status.to_string().as_bytes())
     }
 
     pub(super) fn timed_out(&self, call: &Call, after: Duration) -> ClusterError {

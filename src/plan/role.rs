@@ -89,6 +89,15 @@ fn target_rules(plan: &Plan, target: &Served) -> Rules {
         } else {
             allow(&mut rules, "", resource, "", &["get", "patch"]);
         }
+        // Rights are handed on only by who may hand on more than it holds itself.
+        if object.kind == "Role" {
+            allow(&mut rules, &object.namespace, resource, "", &["bind", "escalate"]);
+        }
+        if planned.manifest.pointer("/roleRef/kind").is_some_and(|kind| kind == "ClusterRole")
+            && let Some(roles) = target.versions_of("ClusterRole").first()
+        {
+            allow(&mut rules, &object.namespace, roles, "", &["bind"]);
+        }
         if planned.initial_replicas.is_some() {
             allow(&mut rules, &object.namespace, resource, "/scale", &["patch"]);
         }
