@@ -2,7 +2,7 @@
 //!
 //! A part that does not answer in time becomes `Unknown` with its reason. On the way back only the planes are looked at:
 //! nothing else matters then, and a cluster or a Prometheus that hangs must not hold it up. A rollback that goes gradually does
-//! look at the pods, each time for no longer than [`PATIENCE`], until its deadline.
+//! look at the pods, each time for no longer than `PATIENCE`, until its deadline.
 
 pub mod clock;
 mod counters;
