@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use kube::api::{Patch, PatchParams};
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::Request as Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -91,6 +91,9 @@ async fn apply_once(target: &Cluster, desired: &Desired) -> Result<(), ClusterEr
     if let Some(replicas) = desired.initial_replicas {
         start_at(target, desired, replicas).await?;
     }
+    if asks_for_node_ports(&desired.manifest) {
+        create(target, desired).await?;
+    }
     match target.apply(&desired.manifest, &owning()).await {
         // What we scaled once counts as a stranger's.
         Err(ClusterError::Conflict { managers, .. }) if managers == [FIELD_MANAGER] => {
@@ -99,6 +102,32 @@ async fn apply_once(target: &Cluster, desired: &Desired) -> Result<(), ClusterEr
         }
         outcome => outcome.map(drop),
     }
+}
+
+/// Whether a Service wants node ports of given numbers.
+fn asks_for_node_ports(manifest: &Manifest) -> bool {
+    let ports = manifest.value().pointer("/spec/ports").and_then(Value::as_array);
+    let of_a_port = ports.into_iter().flatten().any(|port| port.get("nodePort").is_some());
+    manifest.object().kind == "Service"
+        && (of_a_port || manifest.value().pointer("/spec/healthCheckNodePort").is_some())
+}
+
+/// Creates an object that is missing in a request of its own, for the apply that follows; it is not finished before that.
+///
+/// An API server that creates while it applies takes node ports before it writes the Service. When whoever asks is killed in
+/// between, the ports stay taken by nobody until the server's own repair has missed them several times, minutes later, and every
+/// retry is refused as "already allocated". After a plain create that came to nothing it hands them back at once.
+async fn create(target: &Cluster, desired: &Desired) -> Result<(), ClusterError> {
+    let object = desired.object();
+    let resource = target.resource(desired.api_version(), &object.kind)?;
+    if target.get(resource, object).await?.is_none() {
+        let unfinished = desired.manifest.without_annotation(DIGEST_ANNOTATION);
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let request =
+            Path::new(resource.path(&object.namespace)).create(&params, unfinished.value().to_string().into());
+        target.send(&Call::on("create", resource, object), request).await?;
+    }
+    give_up(target, object, ownership::created).await
 }
 
 /// Makes the target hold several objects, none of which refers to another; the outcomes are in their order.

@@ -8,7 +8,7 @@ use super::served::{Resource, group_of};
 /// One request, in the words Kubernetes uses for permissions: verb, resource, namespace, name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// `get`, `list` or `patch`.
+    /// `get`, `list`, `create` or `patch`.
     pub verb: &'static str,
     /// `deployments.apps`, or `deployments/scale.apps` for a subresource; a path where there is none.
     pub resource: String,

@@ -47,6 +47,25 @@ pub fn all_but_applied(live: &Manifest) -> Option<Value> {
     rewritten(live, |entry| is_applied(entry).then(|| entry.clone()))
 }
 
+/// Turns what we created into what we applied, so that a field no longer desired goes with the next apply.
+///
+/// Kubernetes takes the two for two owners, and a field goes only when neither is left.
+pub fn created(live: &Manifest) -> Option<Value> {
+    let entries = live.value().pointer("/metadata/managedFields")?.as_array()?;
+    if entries.iter().any(|entry| is_ours(entry) && is_applied(entry)) {
+        return None;
+    }
+    rewritten(live, |entry| {
+        let mut entry = entry.clone();
+        entry["operation"] = "Apply".into();
+        Some(entry)
+    })
+}
+
+fn is_ours(entry: &Value) -> bool {
+    entry.get("manager").and_then(Value::as_str) == Some(FIELD_MANAGER)
+}
+
 fn is_applied(entry: &Value) -> bool {
     entry.get("operation").and_then(Value::as_str) == Some("Apply")
 }
@@ -62,7 +81,6 @@ fn with_fields(entry: &Value, fields: Value) -> Value {
 /// Kubernetes takes one empty entry for "nobody owns anything", and an empty list for "leave it as it is".
 fn rewritten(live: &Manifest, left: impl Fn(&Value) -> Option<Value>) -> Option<Value> {
     let entries = live.value().pointer("/metadata/managedFields")?.as_array()?;
-    let is_ours = |entry: &Value| entry.get("manager").and_then(Value::as_str) == Some(FIELD_MANAGER);
     let rest = entries.iter().filter_map(|entry| if is_ours(entry) { left(entry) } else { Some(entry.clone()) });
     let mut rest: Vec<_> = rest.collect();
     if rest == *entries {
@@ -111,6 +129,9 @@ mod tests {
             assert_eq!(left(give_up, &before), Some(after.clone()));
             assert_eq!(left(give_up, after.as_array().unwrap()), None, "a second time there is nothing to give up");
         }
+        let made = entry("crossfade", "Update", all.clone());
+        assert_eq!(left(created, &[made.clone(), theirs.clone()]), Some(json!([applied(&all), theirs])));
+        assert_eq!(left(created, &[made, applied(&all)]), None, "what was applied already has its owner");
         assert_eq!(left(everything, &[theirs]), None);
         assert_eq!(left(everything, &[scaled]), Some(json!([{}])));
     }

@@ -342,6 +342,60 @@ async fn the_size_is_given_up_before_it_is_no_longer_applied() {
     assert_eq!(writes(&log), [given_up, desired.manifest.value().clone()]);
 }
 
+/// A `NodePort` Service as a migration that keeps node ports wants it.
+fn service() -> Desired {
+    let spec = json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": 30080}]});
+    let all = Workloads {
+        namespaces: vec![Name::new("shop").unwrap()],
+        keep: [crate::policy::Keep::NodePort].into(),
+        ..Workloads::default()
+    };
+    let manifest = object("v1", "Service", "web", json!({"spec": spec}));
+    let inventory = Inventory { objects: [(manifest.object().clone(), manifest)].into(), ..Inventory::default() };
+    mirror(&inventory, &newest(), &all).objects.pop().unwrap()
+}
+
+#[tokio::test]
+async fn node_ports_are_taken_by_a_create_that_hands_them_back_when_it_comes_to_nothing() {
+    let desired = service();
+    let unfinished = desired.manifest.without_annotation(DIGEST_ANNOTATION).value().clone();
+    let mut created = owned("crossfade", json!({"f:spec": {"f:ports": {}}}));
+    created["operation"] = "Update".into();
+    let mut live = unfinished.clone();
+    json_patch::merge(&mut live, &json!({"metadata": {"resourceVersion": "7", "managedFields": [created]}}));
+    // What is there before: nothing, what a killed process created, and what was applied.
+    for (before, calls) in [
+        (None, &["GET", "POST", "GET", "PATCH", "PATCH"][..]),
+        (Some("Update"), &["GET", "GET", "PATCH", "PATCH"]),
+        (Some("Apply"), &["GET", "GET", "PATCH"]),
+    ] {
+        let mut live = live.clone();
+        live["metadata"]["managedFields"][0]["operation"] = before.unwrap_or("Update").into();
+        let read = AtomicUsize::new(0);
+        let (target, log) = cluster(move |seen| {
+            match seen.line.starts_with("GET") && read.fetch_add(1, Ordering::Relaxed) == 0 && before.is_none() {
+                true => failure(404, "NotFound", "", json!({})),
+                false => (200, live.clone()),
+            }
+        });
+        apply(&target, &desired).await.unwrap();
+        let seen = log.seen();
+        let verbs: Vec<_> = seen.iter().map(|seen| seen.line.split(' ').next().unwrap()).collect();
+        assert_eq!(verbs, calls, "{before:?}");
+        let posted = seen.iter().find(|seen| seen.line.starts_with("POST"));
+        if let Some(posted) = posted {
+            assert_eq!(posted.line, "POST /api/v1/namespaces/shop/services?&fieldManager=crossfade");
+            assert_eq!(posted.body, unfinished, "a create alone does not finish it");
+        }
+        let applied = json!([owned("crossfade", json!({"f:spec": {"f:ports": {}}}))]);
+        let mut expected = vec![desired.manifest.value().clone()];
+        if before != Some("Apply") {
+            expected.insert(0, json!({"metadata": {"resourceVersion": "7", "managedFields": applied}}));
+        }
+        assert_eq!(writes(&log), expected);
+    }
+}
+
 #[tokio::test]
 async fn a_conflict_with_ourselves_is_none() {
     let cause = json!({"reason": "FieldManagerConflict", "message": "conflict with \"crossfade\" using apps/v1", "field": ".spec.replicas"});
