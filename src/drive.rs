@@ -158,7 +158,7 @@ impl Seat {
             }
         }
         let observer = Observer::new(prometheus(&state.assignment)?);
-        Ok(Driver { world, observer, store, clock, state, outcomes: Vec::new() })
+        Ok(Driver { world, observer, store, clock, state, is_recorded: true, outcomes: Vec::new() })
     }
 }
 
@@ -174,6 +174,8 @@ pub struct Driver {
     store: Box<dyn Store>,
     clock: Clock,
     state: State,
+    /// Whether the state is on disk; a way back that did not wait for the disk is recorded when there is room again.
+    is_recorded: bool,
     outcomes: Vec<Outcome>,
 }
 
@@ -213,6 +215,7 @@ impl Driver {
             Err(error) if matches!(decision.state.phase, Phase::RollingBack { .. }) => Some(error),
             recorded => recorded.map(|()| None)?,
         };
+        self.is_recorded = unrecorded.is_none();
         let moves = decision.moves(&self.state, &snapshot);
         if decision.state.assignment.policy.analysis.prometheus != self.state.assignment.policy.analysis.prometheus {
             let prometheus = prometheus(&decision.state.assignment).inspect_err(|error| {
@@ -231,7 +234,7 @@ impl Driver {
 
     /// Puts on disk what was decided, before anything is done about it.
     async fn record(&mut self, commands: &[Command], decision: &Decision) -> Result<(), StoreError> {
-        if decision.state == self.state && decision.replies.is_empty() {
+        if self.is_recorded && decision.state == self.state && decision.replies.is_empty() {
             return Ok(());
         }
         let answered = decision.replies.iter().filter_map(|reply| {

@@ -13,8 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::sequential::{Alternatives, Events, Evidence};
 use super::statistics::Counted;
 use crate::migration::snapshot::SidePair;
-use crate::migration::state::{Phase, Standing, State};
-use crate::policy::MetricSpec;
+use crate::migration::state::{Phase, Shifting, Standing, State};
+use crate::policy::{MetricSpec, Weight};
 
 /// The step of a migration whose target may have traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +42,16 @@ pub fn mass_of_beginning(first: bool, of: usize) -> f64 {
 }
 
 impl Stage {
-    /// The stage of a migration, while it has one.
+    /// The stage of a migration, while it has one. A first step whose planes nobody here has written yet is none: what the target
+    /// gets then, somebody else gives it.
     pub fn of(state: &State) -> Option<Self> {
         let of = state.assignment.policy.steps.len();
         match &state.phase {
+            Phase::Shifting(Shifting { step: 0, .. })
+                if state.highest_weight() == Weight::ZERO && state.drilled().is_none() =>
+            {
+                None
+            }
             Phase::Shifting(shifting) => {
                 let settled = match shifting.standing {
                     Standing::Settled(at) => Some(at),
@@ -154,11 +160,25 @@ impl Record {
         Learnt { above: self.above.value(), worse: self.worse.value(), gathered: self.gathered.clone() }
     }
 
+    /// Takes in a time that this process has not seen, before it learns what was counted until now: `whole` since the stage began,
+    /// and `recent`, the part of it in the newest window. They are two looks, so that a target that turned bad lately is not hidden
+    /// by the good time before, as it would be in one.
+    pub fn catch_up(&mut self, stage: Stage, whole: &Reading, recent: &Reading) {
+        if self.last.is_some() || whole.anchor < stage.began() || recent.anchor <= whole.anchor {
+            return;
+        }
+        let before = |whole: Counted, recent: Counted| ((whole.0 - recent.0).max(0.0), (whole.1 - recent.1).max(0.0));
+        let (source, target) = (before(whole.source, recent.source), before(whole.target, recent.target));
+        self.learn(recent.anchor, stage, Some(Reading { source, target, ..*whole }));
+    }
+
     /// Gives the windows of this stage that have begun their mass.
     fn may_begin(&mut self, now: Timestamp, stage: Stage, from_its_beginning: bool) {
         let passed = now.duration_since(stage.since).as_millis() / self.window.as_millis().max(1);
         let begun = i64::try_from(passed).unwrap_or(i64::MAX - 1).max(0) + 1;
-        if self.given.is_none_or(|(known, _)| known.began() != stage.began()) {
+        // Soaking goes on at the weight of the last step, and so does what is gathered there.
+        let soaks = stage.step == stage.of;
+        if !soaks && self.given.is_none_or(|(known, _)| known.began() != stage.began()) {
             self.gathered = NOTHING;
         }
         let mass = match self.given {

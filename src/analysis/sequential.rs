@@ -25,8 +25,8 @@ pub const ALTERNATIVES: usize = 6;
 /// The weight of the regression that was named. The others cost what their weight is below 1 only as a logarithm.
 const NAMED: f64 = 0.7;
 
-/// Where a sum ends, so that it stays a number: proof beyond any level.
-const MOST: f64 = 1e150;
+/// Where a sum ends: proof beyond any level that is asked for. The lower it is, the sooner what is over is forgotten.
+const MOST: f64 = 1e30;
 
 /// The odds that are weighed, and how much each counts.
 ///

@@ -88,7 +88,8 @@ impl Look<'_> {
         // Most of a window may be from before this step, when the sides had other weights, so the step itself is asked too.
         let source_fails = source_fails || self.source.is_some() && fraction(learnt.gathered.source) > max;
         let worse = learnt.worse >= proof.worse;
-        let still_worse = self.fraction() > self.source.map(fraction).unwrap_or_default();
+        // What was proven while the source had requests says nothing about now where it has none to compare with.
+        let still_worse = self.source.is_some_and(|source| self.fraction() > fraction(source));
         if learnt.above >= proof.above && self.fraction() > max && (worse || !source_fails) {
             Some(format!("above what is allowed, by evidence of {} to 1", round(learnt.above)))
         } else if worse && still_worse {

@@ -100,7 +100,7 @@ fn advance(state: &State, snapshot: &Snapshot, gates: &Gates) -> Step {
         Phase::Preparing { .. } => start::prepare(state, snapshot),
         Phase::Mirroring { origin, .. } => start::mirror(state, snapshot, origin),
         Phase::Shifting(shifting) => shift::shift(state, snapshot, shifting, gates),
-        Phase::Soaking { origin, since } => shift::soak(state, snapshot, origin, *since),
+        Phase::Soaking { origin, since } => shift::soak(state, snapshot, origin, *since, gates),
         Phase::Committing { since, stage, .. } => commit::commit(state, snapshot, *since, *stage),
         Phase::RollingBack { origin, cause, since, way } => {
             rollback::roll_back(state, snapshot, &Back { origin, cause, since: *since, way })

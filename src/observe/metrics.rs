@@ -77,13 +77,20 @@ impl Metrics {
             };
             (spec.name.clone(), sample.unwrap_or_else(|| self.history.of_all()))
         });
-        let metrics = metrics.collect();
+        let metrics: BTreeMap<Name, MetricSample> = metrics.collect();
         let share = questions.share(&asked.answers).unwrap_or_else(|| self.history.of_all());
-        Numbers { metrics, share, learnt: self.learn(state, now, asked) }
+        let learnt = self.learn(state, now, asked, &metrics);
+        Numbers { metrics, share, learnt }
     }
 
     /// Takes in what was counted since the last look; nothing is remembered of times without a step.
-    fn learn(&mut self, state: &State, now: Timestamp, asked: &Asked) -> AllLearnt {
+    fn learn(
+        &mut self,
+        state: &State,
+        now: Timestamp,
+        asked: &Asked,
+        metrics: &BTreeMap<Name, MetricSample>,
+    ) -> AllLearnt {
         let Some(stage) = Stage::of(state) else {
             self.records.clear();
             self.reach = Reach::default();
@@ -106,6 +113,11 @@ impl Metrics {
             let record = self.records.entry(spec.name.clone()).or_insert_with(fresh);
             if !record.is_about(spec, analysis.window) {
                 *record = fresh();
+            }
+            let recent =
+                metrics.get(&spec.name).and_then(|sample| reading(now.checked_sub(analysis.window).ok()?, sample));
+            if let (Some(whole), Some(recent)) = (&counted, recent) {
+                record.catch_up(stage, whole, &recent);
             }
             (spec.name.clone(), record.learn(now, stage, counted))
         });

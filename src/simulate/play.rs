@@ -199,7 +199,7 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
                 // A target without a ready pod is bad, whether or not a request found out.
                 Cause::TargetLost { .. } => End::RolledBack,
                 Cause::MetricFailed { .. } if truth.bad.is_some() => End::RolledBack,
-                Cause::MetricFailed { .. } if truth.shared => End::RolledBackWithBoth,
+                Cause::MetricFailed { .. } if truth.shared.is_some() => End::RolledBackWithBoth,
                 Cause::MetricFailed { .. } => End::RolledBackFalsely,
             },
             _ => End::Held,
@@ -227,8 +227,7 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
             return Ok(up);
         }
         if self.world.disk_is_full() && (changed || !decision.replies.is_empty() || !decision.actions.is_empty()) {
-            self.witness.happened(now, "nothing is done, because it cannot be recorded");
-            return Ok(now + self.interval);
+            return Ok(self.unrecorded(decision));
         }
         self.watcher.recorded(&self.controller.state, &self.sight.snapshot, &decision);
         let Decision { state, actions, waiting, replies, .. } = decision;
@@ -252,6 +251,18 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
         Ok(if moved { self.world.now + BLINK } else { self.rest(waiting.as_ref()) })
     }
 
+    /// What is done of a decision that the disk has no room for: nothing, but the way back goes on.
+    fn unrecorded(&mut self, decision: Decision) -> Moment {
+        let next = self.world.now + self.interval;
+        if !matches!(decision.state.phase, Phase::RollingBack { .. }) {
+            self.witness.happened(self.world.now, "nothing is done, because it cannot be recorded");
+            return next;
+        }
+        self.witness.happened(self.world.now, "it cannot be recorded, and the way back does not wait for that");
+        self.controller.state = decision.state;
+        self.act(&decision.actions).unwrap_or(next)
+    }
+
     /// Carries actions out; when the controller is killed meanwhile, the time at which somebody is in charge again.
     fn act(&mut self, actions: &[Action]) -> Option<Moment> {
         if actions.is_empty() {
@@ -262,7 +273,9 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
             if let Some(up) = self.stops(|point| point == CrashPoint::AfterActions(count)) {
                 return Some(up);
             }
-            let error = self.world.carry_out(action).err().map(str::to_owned);
+            let unrecorded = self.world.disk_is_full() && !matches!(action, Action::RestorePlane { .. });
+            let done = if unrecorded { Err("it could not be recorded") } else { self.world.carry_out(action) };
+            let error = done.err().map(str::to_owned);
             let stops = error.is_some() && !may_overlap(action);
             self.controller.outcomes.push(Outcome { action: action.clone(), error });
             if stops {
@@ -312,7 +325,8 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
         let due = now + self.interval;
         let Some(waiting) = waiting.map(WaitingOn::plain) else { return due };
         let steady = now >= self.world.truth.changed + self.window;
-        let clean = self.world.truth.bad.is_none_or(|bad| bad + self.window < now);
+        let over = |bad: Moment| bad + self.window < now;
+        let clean = self.world.truth.bad.is_none_or(over) && self.world.truth.shared.is_none_or(over);
         let until = |until: &jiff::Timestamp| until.as_millisecond();
         let limit = match waiting {
             WaitingOn::Window { until: at } | WaitingOn::Soak { until: at } if clean || steady => until(at),

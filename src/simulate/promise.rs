@@ -14,11 +14,11 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use self::evidence::{clearly_bad, share_agrees, within_limits};
+use self::evidence::{bad_requests, clearly_bad, share_agrees, within_limits};
 use crate::migration::snapshot::{Observed, PlaneView, Snapshot};
 use crate::migration::state::{Phase, Shifting, State};
 use crate::migration::{Action, Command, Decision, Request};
-use crate::policy::{Assignment, Name, ShiftPolicy, Step, Weight};
+use crate::policy::{Assignment, MetricSpec, Name, ShiftPolicy, Step, Weight};
 
 /// A promise, by its number in the design.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -112,6 +112,8 @@ pub(super) struct Watcher<'p> {
     taken: BTreeSet<String>,
     word: Option<usize>,
     drill: drill::Memory,
+    /// Bad requests of the target in the window of the last look, metric by metric.
+    bad: Vec<f64>,
 }
 
 impl<'p> Watcher<'p> {
@@ -129,6 +131,7 @@ impl<'p> Watcher<'p> {
             taken: BTreeSet::new(),
             word: None,
             drill: drill::Memory::default(),
+            bad: Vec::new(),
         }
     }
 
@@ -168,6 +171,8 @@ impl<'p> Watcher<'p> {
             self.judge_action(action, snapshot, decision)?;
         }
         self.judge_protection(before, snapshot, after)?;
+        let metrics = self.policy.analysis.metrics.iter();
+        self.bad = metrics.map(|spec| snapshot.metrics.get(&spec.name).map_or(0.0, bad_requests)).collect();
         self.judge_waits(before, snapshot, decision)
     }
 
@@ -376,14 +381,19 @@ impl<'p> Watcher<'p> {
         let window = self.policy.analysis.window;
         let lasted = self.settled.is_some_and(|since| snapshot.now.duration_since(since) >= window);
         hold(lasted, Promise::Evidence, || format!("step {number} was left before its window had passed"))?;
+        self.judge_numbers(&format!("step {number} was left"), wanted, snapshot)
+    }
+
+    /// Every metric within its limits, and the share of the requests as it is meant to be.
+    fn judge_numbers(&self, what: &str, wanted: Weight, snapshot: &Snapshot) -> Result<(), Broken> {
         for spec in &self.policy.analysis.metrics {
             let sample = snapshot.metrics.get(&spec.name);
             hold(sample.is_some_and(|sample| within_limits(spec, sample)), Promise::NoDataHolds, || {
-                format!("step {number} was left on {} = {sample:?}", spec.name)
+                format!("{what} on {} = {sample:?}", spec.name)
             })?;
         }
         let agrees = share_agrees(&self.policy.analysis.share, wanted, &snapshot.share);
-        hold(agrees, Promise::Evidence, || format!("step {number} was left at a share of {:?}", snapshot.share))
+        hold(agrees, Promise::Evidence, || format!("{what} at a share of {:?}", snapshot.share))
     }
 
     fn judge_commit(&self, snapshot: &Snapshot) -> Result<(), Broken> {
@@ -393,8 +403,7 @@ impl<'p> Watcher<'p> {
         hold(soaked, Promise::Evidence, || "it was committed before it had soaked".to_owned())?;
         let full = self.planes.iter().all(|(name, ..)| weight(snapshot, name) == Some(Weight::FULL));
         hold(full, Promise::Evidence, || "it was committed while a plane was not seen at 100%".to_owned())?;
-        let bad = self.clearly_bad(snapshot, true);
-        hold(bad.is_none(), Promise::Evidence, || format!("it was committed while {} failed", bad.unwrap_or_default()))
+        self.judge_numbers("it was committed", Weight::FULL, snapshot)
     }
 
     /// A target that is clearly bad, for everybody to see, loses its traffic at once, whatever it waits for.
@@ -419,9 +428,14 @@ impl<'p> Watcher<'p> {
         // In a window in which weights changed the sides did not serve at the same time: where both began to fail within it, most
         // requests of the one are from before and most of the other from after.
         let steady = self.steady.0.is_some_and(|since| snapshot.now.duration_since(since) >= analysis.window);
-        let mut metrics = analysis.metrics.iter().filter(|spec| steady || given_for_long && spec.baseline.is_none());
-        let bad = metrics.find(|spec| snapshot.metrics.get(&spec.name).is_some_and(|s| clearly_bad(spec, s)));
-        bad.map(|spec| spec.name.to_string())
+        let steady = |spec: &MetricSpec| steady || given_for_long && spec.baseline.is_none();
+        let mut metrics = analysis.metrics.iter().enumerate().filter(|(_, spec)| steady(spec));
+        // What is over may still fill a window; only what goes on adds to it.
+        let bad = metrics.find(|(place, spec)| {
+            let before = self.bad.get(*place).copied().unwrap_or_default();
+            snapshot.metrics.get(&spec.name).is_some_and(|s| clearly_bad(spec, s) && bad_requests(s) > before)
+        });
+        bad.map(|(_, spec)| spec.name.to_string())
     }
 
     fn judge_waits(&self, before: &State, snapshot: &Snapshot, decision: &Decision) -> Result<(), Broken> {

@@ -79,8 +79,8 @@ pub(super) struct Truth {
     pub changed: Moment,
     /// When the target was last worse than it may be, while it had traffic.
     pub bad: Option<Moment>,
-    /// Whether both sides failed alike at some time, while the target had traffic.
-    pub shared: bool,
+    /// When both sides last failed alike, while the target had traffic.
+    pub shared: Option<Moment>,
     /// Requests in all.
     pub requests: f64,
     /// Requests that failed because of a side that was worse than normal.
@@ -260,7 +260,9 @@ impl<'c> World<'c> {
             if counts.target > 0.0 && target_rate > excused {
                 self.truth.bad = Some(to);
             }
-            self.truth.shared |= counts.target > 0.0 && source_rate > normal;
+            if counts.target > 0.0 && source_rate > normal {
+                self.truth.shared = Some(to);
+            }
             let blame = |rate: f64, bad: f64| if rate > normal { bad } else { 0.0 };
             self.truth.failed += blame(target_rate, counts.target_bad) + blame(source_rate, counts.source_bad);
             self.truth.requests += requests;

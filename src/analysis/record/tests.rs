@@ -65,6 +65,23 @@ fn a_bad_target_is_proven_and_a_shared_fault_is_not_the_targets() {
 }
 
 #[test]
+fn a_target_that_turned_bad_while_nobody_looked_is_not_hidden_by_the_good_time_before() {
+    let whole = Reading { anchor: at(0), source: (0.0, 0.0), target: (300.0, 60_000.0) };
+    let recent = Reading { anchor: at(240), target: (300.0, 12_000.0), ..whole };
+    let learn = |recent: Option<Reading>| {
+        let mut record = fresh();
+        recent.iter().for_each(|recent| record.catch_up(stage(1, 0, 0), &whole, recent));
+        record.learn(at(300), stage(1, 0, 0), Some(whole))
+    };
+    let (at_once, in_two) = (learn(None), learn(Some(recent)));
+    assert!(at_once.above < 1.0, "{at_once:?}");
+    assert!(in_two.above > 1e6, "{in_two:?}");
+    assert_eq!(in_two.gathered, at_once.gathered, "every request counts once");
+    let earlier = Reading { anchor: at(-60), ..recent };
+    assert_eq!(learn(Some(earlier)), at_once, "a window that began before the stage is no part of it");
+}
+
+#[test]
 fn a_restart_loses_and_never_gains() {
     let learn = |record: &mut Record, now: i64| {
         let (looks, bad) = ((now * 10) as f64, now as f64);

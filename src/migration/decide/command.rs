@@ -162,12 +162,13 @@ fn commit(state: &State, snapshot: &Snapshot, by: Mark) -> Result<(State, String
         return Err(format!("it is paused by {}; resume it first", mark.by));
     }
     // There is no way back from here, so what would stop a step stops this too.
-    match protect::judge(state, snapshot, &ask(state, snapshot)) {
+    let gates = ask(state, snapshot);
+    match protect::judge(state, snapshot, &gates) {
         Protection::Quiet => {}
         Protection::GoBack(cause) => return Err(cause.to_string()),
         Protection::NoWayBack(waiting) => return Err(waiting.to_string()),
     }
-    let objects = shift::fit_to_commit(state, snapshot, origin).map_err(|waiting| waiting.to_string())?;
+    let objects = shift::fit_to_commit(state, snapshot, origin, &gates).map_err(|waiting| waiting.to_string())?;
     let (origin, since) = (origin.clone(), snapshot.now);
     let phase = Phase::Committing { origin, by, since, objects, stage: CommitStage::Draining };
     Ok((State { phase, paused: None, ..state.clone() }, "committed; the source is let go".into()))

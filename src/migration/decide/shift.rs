@@ -225,6 +225,11 @@ fn proven(
     if snapshot.now < until {
         return Err(WaitingOn::Window { until });
     }
+    evident(state, gates)
+}
+
+/// Holds unless every metric passes and the measured share is the weight.
+fn evident(state: &State, gates: &Gates) -> Result<(), WaitingOn> {
     for (metric, finding) in &gates.metrics {
         let (metric, why) = (metric.clone(), finding.account.clone());
         match finding.verdict {
@@ -245,7 +250,7 @@ fn proven(
 }
 
 /// Watches the target at 100 % until somebody says commit.
-pub(super) fn soak(state: &State, snapshot: &Snapshot, origin: &Origin, since: Timestamp) -> Step {
+pub(super) fn soak(state: &State, snapshot: &Snapshot, origin: &Origin, since: Timestamp, gates: &Gates) -> Step {
     let kept = no_drift(state, snapshot).and_then(|()| keep_mirrored(state, snapshot, origin));
     let until = later(since, state.assignment.policy.soak);
     match kept {
@@ -253,12 +258,22 @@ pub(super) fn soak(state: &State, snapshot: &Snapshot, origin: &Origin, since: T
         Ok(Some(step)) => step,
         Ok(None) if state.paused.is_some() => Step::hold(state, paused(state)),
         Ok(None) if snapshot.now < until => Step::hold(state, WaitingOn::Soak { until }),
-        Ok(None) => Step::hold(state, open(state, snapshot).err().unwrap_or(WaitingOn::Commit)),
+        Ok(None) => {
+            let fit = fit_to_commit(state, snapshot, origin, gates);
+            Step::hold(state, fit.err().unwrap_or(WaitingOn::Commit))
+        }
     }
 }
 
-/// The mirrored objects, where the target has and can carry everything; else what is in the way of a commit.
-pub(super) fn fit_to_commit(state: &State, snapshot: &Snapshot, origin: &Origin) -> Result<Vec<ObjectRef>, WaitingOn> {
+/// The mirrored objects, where the target has, can carry and is seen to serve everything; else what is in the way of a commit.
+///
+/// There is no way back from a commit, so it needs the evidence of a step once more, of this very moment.
+pub(super) fn fit_to_commit(
+    state: &State,
+    snapshot: &Snapshot,
+    origin: &Origin,
+    gates: &Gates,
+) -> Result<Vec<ObjectRef>, WaitingOn> {
     open(state, snapshot)?;
     no_drift(state, snapshot)?;
     let target = seen("the target", &snapshot.target)?;
@@ -266,6 +281,7 @@ pub(super) fn fit_to_commit(state: &State, snapshot: &Snapshot, origin: &Origin)
     if let Some(waiting) = missing.or_else(|| capacity::unready(&origin.replicas, target)) {
         return Err(waiting);
     }
+    evident(state, gates)?;
     let mirror = seen("the selection", &snapshot.mirror)?;
     Ok(mirror.objects.iter().map(|object| object.object.clone()).collect())
 }

@@ -3,16 +3,22 @@
 use crate::migration::snapshot::{MetricSample, SidePair, SideSample};
 use crate::policy::{MetricSpec, ShareSpec, Weight};
 
-/// Bad requests that are no accident, whatever the fraction.
-const MANY: f64 = 30.0;
 /// How far above its limit a fraction has to be that everybody calls bad.
 const CLEARLY: f64 = 3.0;
+/// Bad requests beyond that which are no accident. That many are evidence of more than e^50 to 1, which proves it under any
+/// division of the evidence that a policy's proof may ask for.
+const MANY: f64 = 30.0;
 
 fn fraction(sample: &SideSample) -> Option<(f64, f64)> {
     match sample {
         SideSample::Counts { bad, total } if *total > 0.0 => Some((bad / total, *total)),
         _ => None,
     }
+}
+
+/// Bad requests of the target in the window.
+pub(super) fn bad_requests(sample: &MetricSample) -> f64 {
+    fraction(&sample.target).map_or(0.0, |(bad, total)| bad * total)
 }
 
 fn limit(spec: &MetricSpec, sample: &MetricSample) -> f64 {
@@ -38,7 +44,7 @@ pub(super) fn clearly_bad(spec: &MetricSpec, sample: &MetricSample) -> bool {
     let source = spec.baseline.and_then(|_| fraction(&sample.source));
     let chance = source.map_or(0.0, |(source, total)| 4.0 * (source * (1.0 - source) / total).sqrt());
     let limit = limit(spec, sample) + chance;
-    fraction(&sample.target).is_some_and(|(bad, total)| bad * total >= MANY && bad > CLEARLY * limit && limit < 0.2)
+    fraction(&sample.target).is_some_and(|(bad, total)| (bad - CLEARLY * limit) * total >= MANY && limit < 0.2)
 }
 
 /// Whether the share of the requests is the weight, give or take the tolerance and four standard deviations.

@@ -158,6 +158,10 @@ impl Sight {
             if totals.is_some() && matches!(metric.source, Source::Prometheus) {
                 readings.reach.read(now);
             }
+            let recent = self.snapshot.metrics.get(&metric.name).and_then(|sample| reading(stamp(earlier), sample));
+            if let (Some(whole), Some(recent)) = (&totals, recent) {
+                readings.records[place].catch_up(stage, whole, &recent);
+            }
             let learnt = readings.records[place].learn(now, stage, totals);
             match self.snapshot.learnt.get_mut(&metric.name) {
                 Some(known) => *known = learnt,
