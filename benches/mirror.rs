@@ -212,6 +212,7 @@ async fn driver(options: &Options, state: &Path) -> Result<(Driver, Directory)> 
         source: Link::new(&options.source, Some(&options.kubeconfig)).await?,
         target: Link::new(&options.target, Some(&options.kubeconfig)).await?,
         planes: names.into_iter().zip([plane]).collect(),
+        servers: crossfade::analysis::prometheus::Servers::open(),
     };
     let directory = Directory::of(state, &assignment.migration);
     let seat = Seat::in_directory(assignment, &directory, Attempt::Same).await?;

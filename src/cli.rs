@@ -22,6 +22,7 @@ mod progress;
 mod run;
 mod simulate;
 mod status;
+mod values;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -40,7 +40,8 @@ use self::elect::Elector;
 use self::fleet::{Fleet, Watched};
 use self::health::Health;
 use self::home::{Home, Key};
-use self::reach::Ways;
+use self::reach::{Secrets, Ways};
+use crate::analysis::prometheus::Servers;
 use crate::fence::Fence;
 
 /// How a controller is set up.
@@ -66,7 +67,9 @@ pub async fn run(home: Home, settings: Settings, health: Health, end: impl Futur
     let changed = Arc::new(Notify::new());
     let (watched, watching) = Watched::start(&home, settings.namespace.as_deref(), &changed);
     let mut elector = Elector::new(home.clone(), settings.lease.clone(), settings.identity.clone());
-    let ways = Ways { home: home.clone(), clusters: watched.clusters.clone(), kubeconfig: settings.kubeconfig };
+    let servers = Servers::new(Secrets(home.clone()));
+    let (clusters, kubeconfig) = (watched.clusters.clone(), settings.kubeconfig);
+    let ways = Ways { home: home.clone(), clusters, kubeconfig, servers };
     let seen = watched.clone();
     let mut fleet = Fleet::new(home, ways, watched, settings.identity, settings.concurrency, changed, health.clone());
     let ready = async {

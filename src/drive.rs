@@ -13,7 +13,7 @@ use crate::act::directory::{Directory, HeldDirectory};
 use crate::act::executor::{ActError, Planes, Reach, at_once, may_overlap};
 use crate::act::journal::Answered;
 use crate::act::store::{Store, StoreError};
-use crate::analysis::prometheus::{Prometheus, PrometheusError};
+use crate::analysis::prometheus::{PrometheusError, Servers};
 use crate::cluster::{Desired, Link, ObjectRef};
 use crate::migration::claims;
 use crate::migration::snapshot::chain;
@@ -50,6 +50,8 @@ pub struct World {
     pub target: Link,
     /// The planes.
     pub planes: Planes,
+    /// Whoever is asked for numbers.
+    pub servers: Servers,
 }
 
 /// How a migration was taken up.
@@ -157,14 +159,9 @@ impl Seat {
                 return Err(StartError::NoPlane(plane.name.clone()));
             }
         }
-        let observer = Observer::new(prometheus(&state.assignment)?);
+        let observer = Observer::new(world.servers.of(&state.assignment)?);
         Ok(Driver { world, observer, store, clock, state, is_recorded: true, outcomes: Vec::new() })
     }
-}
-
-/// The Prometheus of a policy, where it has one. Contacts nobody.
-fn prometheus(assignment: &Assignment) -> Result<Option<Prometheus>, PrometheusError> {
-    assignment.policy.analysis.prometheus.as_ref().map(Prometheus::new).transpose()
 }
 
 /// Drives one migration.
@@ -198,7 +195,7 @@ impl Driver {
     /// One pass.
     pub async fn pass(&mut self) -> Result<Pass, StoreError> {
         let now = self.clock.now();
-        let World { source, target, planes } = &self.world;
+        let World { source, target, planes, servers: _ } = &self.world;
         let (commands, outcomes) = (self.store.commands(), std::mem::take(&mut self.outcomes));
         let scene = Scene { source, target, planes };
         let Look { mut snapshot, desired } = self.observer.look(scene, &self.state, now, commands, outcomes).await;
@@ -218,7 +215,7 @@ impl Driver {
         self.is_recorded = unrecorded.is_none();
         let moves = decision.moves(&self.state, &snapshot);
         if decision.state.assignment.policy.analysis.prometheus != self.state.assignment.policy.analysis.prometheus {
-            let prometheus = prometheus(&decision.state.assignment).inspect_err(|error| {
+            let prometheus = self.world.servers.of(&decision.state.assignment).inspect_err(|error| {
                 // Nobody is asked then, which holds.
                 tracing::warn!(error = chain(error), "the adopted policy's Prometheus cannot be used");
             });
@@ -255,7 +252,7 @@ impl Driver {
                 outcomes.extend(group.iter().map(|action| Outcome { action: action.clone(), error: error.clone() }));
                 break;
             }
-            let World { source, target, planes } = &self.world;
+            let World { source, target, planes, servers: _ } = &self.world;
             let fence = &self.store.fence();
             let reach = Reach { fence, source, target, planes, desired };
             let done = group.iter().map(|action| async move {

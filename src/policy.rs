@@ -8,6 +8,7 @@ mod agree;
 mod cursor;
 mod decode;
 pub mod problem;
+pub mod prometheus;
 pub mod tree;
 pub mod types;
 pub mod weight;
@@ -15,6 +16,7 @@ pub mod window;
 
 pub use decode::API_VERSION;
 pub use problem::{InvalidInput, Problem, SourceFile};
+pub use prometheus::PrometheusSpec;
 pub use types::*;
 pub use weight::{Weight, WeightError};
 pub use window::Windows;

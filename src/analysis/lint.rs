@@ -33,6 +33,9 @@ pub fn advise(policy: &ShiftPolicy, scrape: Option<Duration>) -> Vec<Advice> {
             if window < scrape * 2 { "so most looks find nothing" } else { "of which nearly half may be made up" };
         say("window".into(), format!("holds {windows:.1} scrapes, {worst}; let it hold four"));
     }
+    if policy.analysis.prometheus.as_ref().is_some_and(|server| server.tells_secrets_in_the_open()) {
+        say("prometheus".into(), "sends a secret without TLS, to whoever listens; write https:// in address".into());
+    }
     for spec in &policy.analysis.metrics {
         let about = |field: &str| format!("{}.{field}", spec.name);
         if let Some(queries) = spec.source.queries() {

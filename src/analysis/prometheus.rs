@@ -1,186 +1,209 @@
-//! Asking a Prometheus-compatible server.
+//! Asking a Prometheus-compatible server: Prometheus, Thanos, Mimir, VictoriaMetrics. IO.
 //!
-//! What an answer means: one number is that number, NaN included, which whoever asked has to take for *no data*; no series is
-//! nothing. Anything else is an *error*: infinities, several series where one was asked for, warnings about a partial answer, another status than
-//! 200, something that is not JSON. An error never turns into a number. Source: Prometheus HTTP API, `/api/v1/query`.
+//! What an answer means is `answer`'s to say, how several queries become one is `batch`'s, how we are let in is `connection`'s. This
+//! module owns the asking: so many requests at a time, each within its time, an answer never longer than it can be. No time of ours is
+//! ever sent: windows are lengths, and the server counts them back from its own now. So it does not matter whose clock is wrong.
 
+pub mod answer;
+pub mod batch;
+mod connection;
+mod error;
+mod keyring;
+mod servers;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http_body_util::BodyExt;
-use reqwest::{Client, StatusCode, Url};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use futures::future::join_all;
+use http_body_util::{BodyExt, LengthLimitError};
+use reqwest::{Client, Url};
+use tokio::sync::{Mutex, Semaphore};
 
-use crate::policy::PrometheusSpec;
+use self::answer::{AnswerError, Head, Numbers};
+use self::connection::Connection;
+pub use self::error::PrometheusError;
+pub use self::keyring::{Empty, Keyring};
+pub use self::servers::Servers;
+use super::questions::Answers;
+use crate::migration::snapshot::chain;
+use crate::policy::{Name, PrometheusSpec};
 
-/// Longest wait for an answer. A query that needs longer would be older than the step it judges.
+/// Longest wait for an answer where nobody says. A query that needs longer would be older than the step it judges.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Largest answer read. One number takes some hundred bytes.
+/// Requests in flight to one server. A Prometheus evaluates 20 queries at a time unless told otherwise, and we are not alone.
+const AT_ONCE: usize = 16;
+
+/// Largest answer read. One number takes some hundred bytes, and 64 of them are asked at most.
 const MOST_BYTES: usize = 1 << 20;
 
-/// A question without a usable answer.
-#[derive(Debug, thiserror::Error)]
-pub enum PrometheusError {
-    /// The address is not a URL.
-    #[error("{address} is not a URL")]
-    Address {
-        /// The address.
-        address: String,
-    },
-    /// The HTTP client could not be made.
-    #[error("cannot set up an HTTP client")]
-    Client(#[source] reqwest::Error),
-    /// Nobody answered.
-    #[error("no answer from {address}")]
-    Unreachable {
-        /// The server.
-        address: String,
-        /// Why not.
-        source: reqwest::Error,
-    },
-    /// It answered with an error.
-    #[error("{status}: {message}")]
-    Refused {
-        /// HTTP status.
-        status: StatusCode,
-        /// What it said.
-        message: String,
-    },
-    /// It answered something that cannot be used.
-    #[error("{0}")]
-    Unusable(&'static str),
-    /// Several series where one was asked for.
-    #[error("{0} series where one was asked for; sum them up in the query")]
-    Several(usize),
-    /// It warned that the answer is not whole.
-    #[error("the answer may be partial: {0}")]
-    Partial(String),
-}
+/// One server. Clones share its connections.
+#[derive(Clone)]
+pub struct Prometheus(Arc<Inner>);
 
-/// One server.
-#[derive(Debug, Clone)]
-pub struct Prometheus {
-    client: Client,
-    query: Url,
-    address: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Answer {
-    #[serde(default)]
-    error: Option<String>,
-    #[serde(default)]
-    warnings: Vec<String>,
-    data: Option<Data>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
-enum Data {
-    Vector(Vec<Series>),
-    Scalar((f64, String)),
-    Matrix(IgnoredAny),
-    String(IgnoredAny),
-}
-
-#[derive(Debug, Deserialize)]
-struct Series {
-    value: (f64, String),
+pub(super) struct Inner {
+    spec: PrometheusSpec,
+    namespace: Name,
+    api: Url,
+    keyring: Arc<dyn Keyring>,
+    connection: Mutex<Option<Connection>>,
+    turns: Semaphore,
+    /// Whether it takes several queries as one.
+    apart: AtomicBool,
 }
 
 impl Prometheus {
-    /// A client for the server of `spec`. Contacts nobody.
-    pub fn new(spec: &PrometheusSpec) -> Result<Self, PrometheusError> {
+    /// A client for the server of `spec`, for a migration of `namespace`. Contacts nobody.
+    pub fn new(spec: &PrometheusSpec, namespace: &Name, keyring: Arc<dyn Keyring>) -> Result<Self, PrometheusError> {
         let address = spec.address.trim_end_matches('/').to_owned();
-        let query = Url::parse(&format!("{address}/api/v1/query"));
-        let query = query.map_err(|_| PrometheusError::Address { address: address.clone() })?;
-        // Whoever installed a provider first has decided; an error here says no more than that.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
-        Ok(Self { client: client.map_err(PrometheusError::Client)?, query, address })
+        let api = Url::parse(&format!("{address}/api/v1/"));
+        let api = api.map_err(|_| PrometheusError::Address { address: address.clone() })?;
+        Ok(Self(Arc::new(Inner {
+            spec: PrometheusSpec { address, ..spec.clone() },
+            namespace: namespace.clone(),
+            api,
+            keyring,
+            connection: Mutex::new(None),
+            turns: Semaphore::new(AT_ONCE),
+            apart: AtomicBool::new(false),
+        })))
+    }
+
+    /// Reads what is secret, and refuses what cannot be used. Contacts no Prometheus.
+    pub async fn ready(&self) -> Result<(), PrometheusError> {
+        self.client().await.map(|_| ())
     }
 
     /// The number a query gives now, which may be NaN; `None` where there is no series.
     pub async fn number(&self, query: &str) -> Result<Option<f64>, PrometheusError> {
-        let unreachable = |source| PrometheusError::Unreachable { address: self.address.clone(), source };
-        let response = self.client.post(self.query.clone()).form(&[("query", query)]).send().await;
-        let response = response.map_err(unreachable)?;
-        let status = response.status();
-        let body = http_body_util::Limited::new(reqwest::Body::from(response), MOST_BYTES).collect().await;
-        let body = body.map_err(|_| PrometheusError::Unusable("the answer broke off or is far too large"))?.to_bytes();
-        read(status, &body)
+        self.number_within(query, PATIENCE).await
     }
-}
 
-fn read(status: StatusCode, body: &[u8]) -> Result<Option<f64>, PrometheusError> {
-    let answer: Result<Answer, _> = serde_json::from_slice(body);
-    if status != StatusCode::OK {
-        let said = answer.ok().and_then(|answer| answer.error);
-        let message = said.unwrap_or_else(|| "no reason given".to_owned());
-        return Err(PrometheusError::Refused { status, message });
+    /// The number of each of these queries, or why there is none; within `patience` unless the policy has a time-out.
+    ///
+    /// They are asked as one. Where a server does not take that, or where one of them would spoil the others, they are asked one by one
+    /// from then on.
+    pub async fn numbers(&self, queries: BTreeSet<String>, patience: Duration) -> Answers {
+        let patience = self.0.spec.timeout.and_then(|timeout| timeout.try_into().ok()).unwrap_or(patience);
+        let queries: Vec<String> = queries.into_iter().collect();
+        let batches = queries.chunks(batch::MOST).map(|some| self.batch(some, patience));
+        join_all(batches).await.into_iter().flatten().collect()
     }
-    let answer = answer.map_err(|_| PrometheusError::Unusable("the answer is not that of a Prometheus server"))?;
-    if !answer.warnings.is_empty() {
-        return Err(PrometheusError::Partial(answer.warnings.join("; ")));
-    }
-    let text = match answer.data {
-        Some(Data::Vector(series)) if series.len() > 1 => return Err(PrometheusError::Several(series.len())),
-        Some(Data::Vector(series)) => match series.into_iter().next() {
-            Some(series) => series.value.1,
-            None => return Ok(None),
-        },
-        Some(Data::Scalar((_, text))) => text,
-        Some(Data::Matrix(_) | Data::String(_)) | None => {
-            return Err(PrometheusError::Unusable("the query does not give a number"));
+
+    async fn batch(&self, queries: &[String], patience: Duration) -> Answers {
+        if queries.len() > 1 && !self.0.apart.load(Ordering::Relaxed) {
+            let error = match self.series(&batch::together(queries), patience).await {
+                Ok(series) => return self.shared_out(queries, &series),
+                Err(error) => error,
+            };
+            let is_about_one = matches!(&error, PrometheusError::Answer { source, .. } if source.is_about_the_query());
+            if is_about_one || matches!(error, PrometheusError::Late { .. }) {
+                self.0.apart.store(true, Ordering::Relaxed);
+            }
+            if !is_about_one {
+                let why = chain(&error);
+                return queries.iter().map(|query| (query.clone(), Err(why.clone()))).collect();
+            }
         }
-    };
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() || number.is_nan() => Ok(Some(number)),
-        Ok(_) => Err(PrometheusError::Unusable("the query gives infinity")),
-        Err(_) => Err(PrometheusError::Unusable("the value is not a number")),
+        let asked = queries.iter().map(|query| async move {
+            let number = self.number_within(query, patience).await;
+            (query.clone(), number.map_err(|error| chain(&error)))
+        });
+        join_all(asked).await.into_iter().collect()
+    }
+
+    /// Each query's number out of the series of all of them.
+    fn shared_out(&self, queries: &[String], series: &[Numbers]) -> Answers {
+        let of = |index| series.iter().filter(|series| series.query == Some(index)).collect::<Vec<_>>();
+        let told = |index| answer::one(&of(index)).map_err(|error| chain(&self.unusable(error)));
+        queries.iter().enumerate().map(|(index, query)| (query.clone(), told(index))).collect()
+    }
+
+    async fn number_within(&self, query: &str, patience: Duration) -> Result<Option<f64>, PrometheusError> {
+        let series = self.series(query, patience).await?;
+        answer::one(&series.iter().collect::<Vec<_>>()).map_err(|error| self.unusable(error))
+    }
+
+    async fn series(&self, query: &str, patience: Duration) -> Result<Vec<Numbers>, PrometheusError> {
+        let timeout = format!("{}ms", patience.as_millis());
+        self.ask("query", &[("query", query), ("timeout", &timeout)], patience, MOST_BYTES).await
+    }
+
+    /// Asks, and once more where we were not let in by what was read a while ago.
+    async fn ask(
+        &self,
+        path: &str,
+        form: &[(&str, &str)],
+        patience: Duration,
+        most: usize,
+    ) -> Result<Vec<Numbers>, PrometheusError> {
+        let exchange = async {
+            let _turn = self.0.turns.acquire().await;
+            match self.exchange(path, form, most).await {
+                Err(PrometheusError::Answer { source, .. }) if source.is_about_us() && self.forget().await => {
+                    self.exchange(path, form, most).await
+                }
+                answer => answer,
+            }
+        };
+        match tokio::time::timeout(patience, exchange).await {
+            Ok(answer) => answer,
+            Err(_) => Err(PrometheusError::Late { address: self.0.spec.address.clone(), within: patience }),
+        }
+    }
+
+    async fn exchange(&self, path: &str, form: &[(&str, &str)], most: usize) -> Result<Vec<Numbers>, PrometheusError> {
+        let unreachable = |source| PrometheusError::Unreachable { address: self.0.spec.address.clone(), source };
+        let url =
+            self.0.api.join(path).map_err(|_| PrometheusError::Address { address: self.0.spec.address.clone() })?;
+        let response = self.client().await?.post(url).form(form).send().await.map_err(unreachable)?;
+        let status = response.status().as_u16();
+        let location = response.headers().get(reqwest::header::LOCATION).cloned();
+        let location = location.as_ref().and_then(|location| location.to_str().ok());
+        let body = http_body_util::Limited::new(reqwest::Body::from(response), most).collect().await;
+        let body = body.map_err(|error| {
+            self.unusable(match error.downcast_ref::<LengthLimitError>() {
+                Some(_) => AnswerError::TooLong(most),
+                None => AnswerError::Broken,
+            })
+        })?;
+        let read = answer::read(Head { status, location }, &body.to_bytes());
+        match read {
+            Err(AnswerError::Refused { status, message }) => {
+                let message = self.hushed(&message).await;
+                Err(self.unusable(AnswerError::Refused { status, message }))
+            }
+            read => read.map_err(|error| self.unusable(error)),
+        }
+    }
+
+    /// The HTTP client, made of what is secret as it is now.
+    async fn client(&self) -> Result<Client, PrometheusError> {
+        let mut connection = self.0.connection.lock().await;
+        let renewed = match connection.take() {
+            Some(known) if known.is_fresh() => known,
+            known => Connection::renew(known, &self.0.spec, &self.0.namespace, &*self.0.keyring).await?,
+        };
+        Ok(connection.insert(renewed).client.clone())
+    }
+
+    /// Has what is secret read again before the next request; whether there is anything secret.
+    async fn forget(&self) -> bool {
+        let mut connection = self.0.connection.lock().await;
+        connection.as_mut().is_some_and(Connection::expire)
+    }
+
+    async fn hushed(&self, text: &str) -> String {
+        let connection = self.0.connection.lock().await;
+        connection.as_ref().map_or_else(|| text.to_owned(), |connection| connection.hush(text))
+    }
+
+    fn unusable(&self, source: AnswerError) -> PrometheusError {
+        PrometheusError::Answer { address: self.0.spec.address.clone(), source }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn vector(values: &[&str]) -> String {
-        let series: Vec<_> =
-            values.iter().map(|value| serde_json::json!({"metric": {}, "value": [1.5, value]})).collect();
-        serde_json::json!({"status": "success", "data": {"resultType": "vector", "result": series}}).to_string()
-    }
-
-    fn ok(body: &str) -> Result<Option<f64>, PrometheusError> {
-        read(StatusCode::OK, body.as_bytes())
-    }
-
-    #[test]
-    fn numbers_and_no_data() {
-        assert_eq!(ok(&vector(&["12.5"])).unwrap(), Some(12.5));
-        assert_eq!(ok(&vector(&[])).unwrap(), None);
-        assert!(ok(&vector(&["NaN"])).unwrap().is_some_and(f64::is_nan));
-        let scalar = r#"{"status":"success","data":{"resultType":"scalar","result":[1,"3"]}}"#;
-        assert_eq!(ok(scalar).unwrap(), Some(3.0));
-    }
-
-    #[test]
-    fn everything_else_is_an_error() {
-        for body in [
-            &vector(&["+Inf"]),
-            &vector(&["1", "2"]),
-            &vector(&["one"]),
-            "<html>gateway</html>",
-            r#"{"status":"success","data":{"resultType":"vector","result":[{"metric"#,
-            r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#,
-            r#"{"status":"success","warnings":["store away"],"data":{"resultType":"vector","result":[]}}"#,
-            "{}",
-        ] {
-            assert!(ok(body).is_err(), "{body}");
-        }
-        let refused = read(StatusCode::UNPROCESSABLE_ENTITY, br#"{"status":"error","error":"query timed out"}"#);
-        assert_eq!(refused.unwrap_err().to_string(), "422 Unprocessable Entity: query timed out");
-        assert!(read(StatusCode::SERVICE_UNAVAILABLE, b"").is_err());
-    }
-}
+mod tests;

@@ -4,16 +4,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use futures::future::join_all;
 use serde::Serialize;
 
 use super::output::{self, Format};
+use super::values::OwnValues;
 use super::{Exit, Global, input, run};
-use crate::analysis::prometheus::Prometheus;
+use crate::analysis::prometheus::Servers;
 use crate::analysis::questions::{Answers, Questions, reading};
 use crate::analysis::record::{Learnt, Record, Stage};
 use crate::gate::{Finding, Verdict, slo};
-use crate::migration::snapshot::{MetricSample, SideSample, chain};
+use crate::migration::snapshot::{MetricSample, SideSample};
 use crate::observe::clock::Clock;
 use crate::policy::{Assignment, MetricSpec, Proof};
 
@@ -75,8 +75,8 @@ pub(super) async fn explain(global: &Global, explain: Explain) -> anyhow::Result
         }
     };
     let questions = Questions::of(&assignment);
-    let answers = match &assignment.policy.analysis.prometheus {
-        Some(spec) => ask(&Prometheus::new(spec)?, &questions).await,
+    let answers = match Servers::new(OwnValues).of(&assignment)? {
+        Some(prometheus) => prometheus.numbers(questions.of_metrics(), PATIENCE).await,
         None => Answers::new(),
     };
     let explained = assignment.policy.analysis.metrics.iter();
@@ -93,17 +93,6 @@ pub(super) async fn explain(global: &Global, explain: Explain) -> anyhow::Result
         format => output::machine(format, &explained)?,
     }
     Ok(Exit::Done)
-}
-
-async fn ask(prometheus: &Prometheus, questions: &Questions<'_>) -> Answers {
-    let asked = questions.of_metrics().into_iter().map(|query| async {
-        let answer = match tokio::time::timeout(PATIENCE, prometheus.number(&query)).await {
-            Ok(answer) => answer.map_err(|error| chain(&error)),
-            Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
-        };
-        (query, answer)
-    });
-    join_all(asked).await.into_iter().collect()
 }
 
 /// One metric that Prometheus is asked for.

@@ -11,9 +11,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::adoption::Adoption;
 use super::progress::Progress;
+use super::values::OwnValues;
 use super::{Exit, Global, input, output, status};
 use crate::act::directory::Directory;
 use crate::act::store::StoreError;
+use crate::analysis::prometheus::Servers;
 use crate::cluster::Link;
 use crate::drive::{Attempt, Driver, Seat, StartError, TakenUp, World};
 use crate::migration::snapshot::chain;
@@ -101,7 +103,11 @@ pub(super) async fn run(global: &Global, run: Run) -> anyhow::Result<Exit> {
             return Ok(Exit::BadInput);
         }
     };
-    let adoption = match adopts.map(|_| adoption::ask(&directory, seat.assignment(), &written.policy)).transpose()? {
+    let asked = match adopts {
+        Some(_) => Some(adoption::ask(&directory, seat.assignment(), &written.policy, &world.servers).await?),
+        None => None,
+    };
+    let adoption = match asked {
         Some(Err(message)) => {
             output::refuse(global.output, &message);
             return Ok(Exit::BadInput);
@@ -144,10 +150,13 @@ pub(super) fn assignment(definitions: &Definitions, name: Option<&str>) -> Resul
 pub(super) async fn world(assignment: &Assignment, kubeconfig: Option<&Path>) -> anyhow::Result<World> {
     let migration = &assignment.migration;
     let planes = migration.planes.iter().filter_map(|spec| Some((spec.name.clone(), plane::connect(spec)?)));
+    let servers = Servers::new(OwnValues);
+    adoption::can_be_asked(assignment, &servers).await?;
     Ok(World {
         source: link(&migration.source, kubeconfig).await?,
         target: link(&migration.target, kubeconfig).await?,
         planes: planes.collect(),
+        servers,
     })
 }
 

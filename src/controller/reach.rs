@@ -2,16 +2,19 @@
 
 use std::path::PathBuf;
 
+use async_trait::async_trait;
 use kube::api::DynamicObject;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube::runtime::reflector;
 
 use super::accept::Refusal;
 use super::home::{Home, Key};
+use crate::analysis::prometheus::{Keyring, PrometheusError, Servers};
 use crate::cluster::Link;
 use crate::drive::World;
 use crate::migration::snapshot::chain;
 use crate::plane;
+use crate::policy::prometheus::Place;
 use crate::policy::{Assignment, ClusterRef, Name};
 
 /// Key of a Secret unless a Cluster names another one.
@@ -26,6 +29,24 @@ pub struct Ways {
     pub clusters: reflector::Store<DynamicObject>,
     /// The controller's own kubeconfig, for contexts.
     pub kubeconfig: Option<PathBuf>,
+    /// Whoever is asked for numbers.
+    pub servers: Servers,
+}
+
+/// What Secrets of the home cluster hold.
+pub struct Secrets(pub Home);
+
+#[async_trait]
+impl Keyring for Secrets {
+    async fn read(&self, namespace: &Name, place: &Place) -> Result<Vec<u8>, String> {
+        let Place::Secret { name, key: entry } = place else {
+            return Err(format!(
+                "{place} is the controller's own, and no policy's to use; name a Secret with secretRef"
+            ));
+        };
+        let key = Key { namespace: namespace.as_str().to_owned(), name: name.as_str().to_owned() };
+        self.0.secret(&key, entry).await.map_err(|error| chain(&error))
+    }
 }
 
 impl Ways {
@@ -33,10 +54,15 @@ impl Ways {
     pub async fn world(&self, assignment: &Assignment) -> Result<World, Refusal> {
         let migration = &assignment.migration;
         let planes = migration.planes.iter().filter_map(|spec| Some((spec.name.clone(), plane::connect(spec)?)));
+        let unusable_server = |error: PrometheusError| Refusal { reason: "PrometheusUnusable", message: chain(&error) };
+        if let Some(prometheus) = self.servers.of(assignment).map_err(unusable_server)? {
+            prometheus.ready().await.map_err(unusable_server)?;
+        }
         Ok(World {
             source: self.link(&migration.namespace, &migration.source).await.map_err(unusable("source"))?,
             target: self.link(&migration.namespace, &migration.target).await.map_err(unusable("target"))?,
             planes: planes.collect(),
+            servers: self.servers.clone(),
         })
     }
 

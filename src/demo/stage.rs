@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::{Afterwards, LOOK};
 use crate::act::directory::Directory;
+use crate::analysis::prometheus::Servers;
 use crate::balancer::{Balancer, Config, Side};
 use crate::cluster::Link;
 use crate::drive::{Attempt, Driver, Seat, StartError, World};
@@ -148,6 +149,7 @@ impl Stage {
             source: Link::from_client("blue", self.clients.blue.clone()),
             target: Link::from_client("green", self.clients.green.clone()),
             planes: names.zip([plane]).collect(),
+            servers: Servers::open(),
         }
     }
 

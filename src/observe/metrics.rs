@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use futures::future::join_all;
 use jiff::Timestamp;
 
 use super::counters::History;
-use super::in_time;
 use crate::analysis::prometheus::Prometheus;
 use crate::analysis::questions::{AllLearnt, Answers, Questions, reading};
 use crate::analysis::record::{Reach, Record, Stage};
@@ -52,11 +50,7 @@ impl Metrics {
         if let Some(anchor) = anchor {
             queries.extend(Questions { window: now.duration_since(anchor), ..short }.of_metrics());
         }
-        let asked = queries.into_iter().map(|query| async {
-            let answer = in_time(patience, prometheus.number(&query)).await;
-            (query, answer)
-        });
-        Asked { answers: join_all(asked).await.into_iter().collect(), anchor }
+        Asked { answers: prometheus.numbers(queries, patience).await, anchor }
     }
 
     /// What the answers and the planes' own counters say.

@@ -6,6 +6,7 @@
 mod haproxy;
 mod maps;
 mod metrics;
+mod prometheus;
 mod steps;
 mod windows;
 
@@ -267,7 +268,7 @@ fn analysis(at: &Cursor<'_>) -> Option<Analysis> {
     if let (Some(interval), Some(window), Some(at)) = (interval, window, window_at.as_ref().or(interval_at.as_ref())) {
         reaches_back(interval, window, at, window_at.is_some());
     }
-    let prometheus = fields.or("prometheus", None, |at| prometheus(&at).map(Some));
+    let prometheus = fields.or("prometheus", None, |at| prometheus::prometheus(&at).map(Some));
     let metrics = fields.require("metrics").and_then(|at| metrics::metrics(&at, prometheus.as_ref()));
     let share = ShareSpec { total: None, tolerance: Weight::percent_saturating(5), min_samples: 100 };
     let share = fields.or("share", share.clone(), |at| share_spec(&at, share));
@@ -302,17 +303,6 @@ fn reaches_back(interval: SignedDuration, window: SignedDuration, at: &Cursor<'_
             Some("add analysis.window, at least twice the interval"),
         ),
     };
-}
-
-fn prometheus(at: &Cursor<'_>) -> Option<PrometheusSpec> {
-    let mut fields = at.fields()?;
-    let address = fields.require("address").and_then(|at| {
-        let text = at.text()?;
-        let known = text.starts_with("http://") || text.starts_with("https://");
-        if known { Some(text) } else { at.refuse("is not a URL", Some("write http://prometheus:9090")) }
-    });
-    fields.finish();
-    Some(PrometheusSpec { address: address? })
 }
 
 fn share_spec(at: &Cursor<'_>, absent: ShareSpec) -> Option<ShareSpec> {

@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::prometheus::PrometheusSpec;
 use super::weight::Weight;
 use super::window::Windows;
 
@@ -343,13 +344,6 @@ impl Analysis {
             None => Proof { above: 1.0 / part, worse: f64::INFINITY },
         }
     }
-}
-
-/// A Prometheus-compatible server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PrometheusSpec {
-    /// Base URL, without `/api/v1`.
-    pub address: String,
 }
 
 /// One measured quantity and its limit.

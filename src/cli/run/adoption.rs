@@ -2,7 +2,7 @@
 
 use crate::act::directory::Directory;
 use crate::act::store::StoreError;
-use crate::analysis::prometheus::Prometheus;
+use crate::analysis::prometheus::{PrometheusError, Servers};
 use crate::cli::{command, input};
 use crate::migration::snapshot::chain;
 use crate::migration::{Command, Reply, Request};
@@ -49,16 +49,26 @@ pub(super) fn offer(followed: &Assignment, written: &Assignment) -> String {
 
 /// Asks for the policy through the letter box, so that the journal says who did and when; the inner error is a policy that cannot be
 /// followed by anybody.
-pub(super) fn ask(
+pub(super) async fn ask(
     directory: &Directory,
     followed: &Assignment,
     policy: &ShiftPolicy,
+    servers: &Servers,
 ) -> Result<Result<Adoption, String>, StoreError> {
-    if let Some(Err(error)) = policy.analysis.prometheus.as_ref().map(Prometheus::new) {
+    let adopted = Assignment { migration: followed.migration.clone(), policy: policy.clone() };
+    if let Err(error) = can_be_asked(&adopted, servers).await {
         return Ok(Err(chain(&error)));
     }
     let request = Request::AdoptPolicy { policy: Box::new(policy.clone()), replaces: followed.policy.fingerprint() };
     let command = Command { id: command::unique(), at: Clock::start().now(), by: input::user(), request };
     directory.send(&command)?;
     Ok(Ok(Adoption { directory: directory.clone(), id: command.id }))
+}
+
+/// Refuses a policy whose Prometheus cannot be used. Contacts nobody.
+pub(super) async fn can_be_asked(assignment: &Assignment, servers: &Servers) -> Result<(), PrometheusError> {
+    match servers.of(assignment)? {
+        Some(prometheus) => prometheus.ready().await,
+        None => Ok(()),
+    }
 }

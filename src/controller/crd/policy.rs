@@ -74,11 +74,77 @@ pub struct Analysis {
     pub false_rollbacks: Option<Scalar>,
 }
 
-/// A Prometheus-compatible server.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+/// A Prometheus-compatible server. Files and variables are the controller's own and refused: name Secrets of this namespace.
+#[derive(KubeSchema, Debug, Clone, Serialize, Deserialize)]
+#[x_kube(validation = ("!(has(self.bearerToken) && has(self.basicAuth))", "needs at most one of bearerToken, basicAuth"))]
+#[serde(rename_all = "camelCase")]
 pub struct Prometheus {
-    /// Base URL.
+    /// Base URL, without a password.
     pub address: String,
+    /// Longest wait for an answer.
+    pub timeout: Option<String>,
+    /// Headers of every request.
+    pub headers: Option<Vec<Header>>,
+    /// A bearer token.
+    pub bearer_token: Option<Place>,
+    /// A name and a password.
+    pub basic_auth: Option<BasicAuth>,
+    /// Certificates.
+    pub tls: Option<Tls>,
+}
+
+/// A header.
+#[derive(KubeSchema, Debug, Clone, Serialize, Deserialize)]
+#[x_kube(validation = ("has(self.value) != has(self.valueFrom)", "needs exactly one of value, valueFrom"))]
+#[serde(rename_all = "camelCase")]
+pub struct Header {
+    /// Its name.
+    pub name: String,
+    /// Its value, where it is not secret.
+    pub value: Option<Scalar>,
+    /// Where its value is kept.
+    pub value_from: Option<Place>,
+}
+
+/// A name and a password.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct BasicAuth {
+    /// The name.
+    pub username: Scalar,
+    /// The password.
+    pub password: Place,
+}
+
+/// Certificates.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Tls {
+    /// PEM of the only authorities that are trusted.
+    pub ca: Option<Place>,
+    /// PEM of our own certificate.
+    pub certificate: Option<Place>,
+    /// PEM of its key.
+    pub key: Option<Place>,
+}
+
+/// Where something secret is kept.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Place {
+    /// A file; for `crossfade run` only.
+    pub file: Option<String>,
+    /// A variable of the environment; for `crossfade run` only.
+    pub env: Option<String>,
+    /// An entry of a Secret of this namespace.
+    pub secret_ref: Option<SecretEntry>,
+}
+
+/// An entry of a Secret.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct SecretEntry {
+    /// The Secret.
+    pub name: String,
+    /// Its entry.
+    pub key: String,
 }
 
 /// One measured quantity and its limit.

@@ -23,8 +23,12 @@ fn spec(kind: &str) -> Value {
 }
 
 /// Fields of which an entry of a list has exactly one.
-const VARIANTS: [&[&str]; 3] =
-    [&["haproxy", "embedded"], &["setWeight", "pause", "approval", "drill"], &["errorRate", "slowRate", "planeErrors"]];
+const VARIANTS: [&[&str]; 4] = [
+    &["haproxy", "embedded"],
+    &["setWeight", "pause", "approval", "drill"],
+    &["errorRate", "slowRate", "planeErrors"],
+    &["value", "valueFrom"],
+];
 
 /// An object with every field of a schema, and one that nobody knows in each object of it. A list has an entry for each variant.
 fn full(schema: &Value, path: &str, known: &mut BTreeMap<String, Vec<String>>) -> Value {

@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 
 use super::*;
+use crate::analysis::prometheus::Servers;
 use crate::controller::health::Health;
 use crate::controller::news::News;
 use crate::controller::reach::Ways;
@@ -74,7 +75,12 @@ impl Server {
             fence,
             migrations: migrations.as_reader(),
             policies: policies.as_reader(),
-            ways: Ways { home: home.clone(), clusters: clusters.as_reader(), kubeconfig: None },
+            ways: Ways {
+                home: home.clone(),
+                clusters: clusters.as_reader(),
+                kubeconfig: None,
+                servers: Servers::open(),
+            },
             identity: identity.to_owned(),
             passes: Arc::new(Semaphore::new(1)),
             news: News::new(&home, identity),

@@ -2,6 +2,7 @@
 
 use crate::analysis::{promql, template};
 use crate::policy::cursor::{Cursor, Fields};
+use crate::policy::prometheus::PrometheusSpec;
 use crate::policy::types::*;
 
 /// `analysis.metrics`; `prometheus` is the server that was named, or that none was.

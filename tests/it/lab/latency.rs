@@ -4,11 +4,12 @@
 //! HAProxy with the origin's weights; both are asked all the time, so what is told is never too short. A pass is made every
 //! second, and what it finds is acted on in the same pass. `make test` does it three times, `make chaos` a hundred.
 
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crossfade::analysis::prometheus::Prometheus;
-use crossfade::policy::PrometheusSpec;
+use crossfade::analysis::prometheus::{Empty, Prometheus};
+use crossfade::policy::{Name, PrometheusSpec};
 
 use super::scenarios::{RATE, at_the_origin};
 use super::stage::{Lab, is_whole, lab as order};
@@ -29,7 +30,9 @@ const BAD: &str = r#"sum(increase(http_requests_total{cluster="green",code=~"5..
 #[expect(clippy::disallowed_methods, reason = "how long something takes is measured by the wall")]
 fn from_bad_to_back(lab: &Lab, address: &str) -> Duration {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let prometheus = Prometheus::new(&PrometheusSpec { address: address.to_owned() }).unwrap();
+    let (spec, name) =
+        (PrometheusSpec { address: address.to_owned(), ..PrometheusSpec::default() }, Name::new("lab").unwrap());
+    let prometheus = Prometheus::new(&spec, &name, Arc::new(Empty)).unwrap();
     let (start, mut asked) = (Instant::now(), Instant::now());
     while runtime.block_on(prometheus.number(BAD)).unwrap().is_none_or(|bad| bad <= 0.0) {
         assert!(start.elapsed() < PATIENCE, "the fault never showed in Prometheus");
