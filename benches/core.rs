@@ -81,6 +81,7 @@ fn look(assignment: &Assignment) -> Snapshot {
         plane_problems: Vec::new(),
         metrics: assignment.policy.analysis.metrics.iter().map(|metric| (metric.name.clone(), sample())).collect(),
         learnt: Default::default(),
+        ages: Default::default(),
         share: sample(),
     }
 }

@@ -1,7 +1,9 @@
 //! Judging by numbers: where they come from (`prometheus`, `template`, `promql`, `questions`), what they can say (`statistics`, `sequential`, `power`), what was
-//! learnt from them so far (`record`), and what can be said before anybody is asked (`lint`, `forecast`).
+//! learnt from them so far (`record`), and what can be said before anybody is asked (`lint`, `forecast`) or of what was recorded (`backtest`).
 
+pub mod backtest;
 pub mod forecast;
+pub mod lasting;
 pub mod lint;
 pub mod power;
 pub mod prometheus;

@@ -6,6 +6,7 @@
 mod adopt;
 mod apply;
 mod assess;
+mod backtest;
 mod command;
 mod completions;
 mod controller;

@@ -67,7 +67,7 @@ pub async fn run(home: Home, settings: Settings, health: Health, end: impl Futur
     let changed = Arc::new(Notify::new());
     let (watched, watching) = Watched::start(&home, settings.namespace.as_deref(), &changed);
     let mut elector = Elector::new(home.clone(), settings.lease.clone(), settings.identity.clone());
-    let servers = Servers::new(Secrets(home.clone()));
+    let servers = Servers::new(Secrets(home.clone())).measured(health.telemetry().queries());
     let (clusters, kubeconfig) = (watched.clusters.clone(), settings.kubeconfig);
     let ways = Ways { home: home.clone(), clusters, kubeconfig, servers };
     let seen = watched.clone();

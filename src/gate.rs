@@ -4,7 +4,9 @@
 //! them in every pass, also while something waits, so that waiting never switches protection off.
 
 pub mod capacity;
+pub mod range;
 pub mod share;
+pub mod silence;
 pub mod slo;
 
 use serde::{Deserialize, Serialize};

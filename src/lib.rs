@@ -20,6 +20,7 @@
 //! - [`cluster`] reads and writes Kubernetes; [`plane`] reads and writes whatever splits traffic; [`analysis`] asks for numbers.
 //! - [`drive`] makes passes of all this, behind a [`fence`], for one migration or, in [`controller`], for many; [`cli`] is how
 //!   people meet it.
+//! - [`telemetry`] is what machines are told of all this.
 //! - [`balancer`] and [`embedded`] are a balancer and clusters inside this process; [`demo`] shows the whole with them.
 //!
 //! PURE modules read no clock, file, socket or environment and import no module that does; a test holds them to it. Time is a
@@ -45,3 +46,4 @@ pub mod plan;
 pub mod plane;
 pub mod policy;
 pub mod simulate;
+pub mod telemetry;

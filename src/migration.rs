@@ -7,6 +7,7 @@
 
 pub mod action;
 pub mod adopt;
+pub mod check;
 pub mod claims;
 pub mod command;
 pub mod decide;
@@ -16,6 +17,7 @@ pub mod state;
 pub mod waiting;
 
 pub use action::{Action, Inverse, Outcome, Precondition, Terms};
+pub use check::Check;
 pub use command::{Command, Reply, Request};
 pub use decide::{Decision, MOST_APPLIED, decide};
 pub use report::Report;

@@ -8,6 +8,7 @@ pub mod clock;
 mod counters;
 mod metrics;
 mod mirror;
+mod probe;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -88,7 +89,7 @@ impl Observer {
             )
         };
         let Clusters { mirror, desired, source, target } = clusters;
-        let Numbers { metrics, share, learnt } = self.metrics.read(state, now, &planes, &asked);
+        let Numbers { metrics, share, learnt, ages } = self.metrics.read(state, now, &planes, &asked);
         let adopted = commands.iter().filter_map(|command| match &command.request {
             Request::AdoptPolicy { policy, .. } => Some(&**policy),
             _ => None,
@@ -106,6 +107,7 @@ impl Observer {
             plane_problems,
             metrics,
             learnt,
+            ages,
             share,
         };
         Look { snapshot, desired }

@@ -7,6 +7,7 @@
 mod agree;
 mod cursor;
 mod decode;
+pub mod metric;
 pub mod problem;
 pub mod prometheus;
 pub mod tree;
@@ -15,6 +16,7 @@ pub mod weight;
 pub mod window;
 
 pub use decode::API_VERSION;
+pub use metric::{Baseline, MetricSource, MetricSpec, Queries, Regression};
 pub use problem::{InvalidInput, Problem, SourceFile};
 pub use prometheus::PrometheusSpec;
 pub use types::*;

@@ -17,7 +17,7 @@ pub mod model;
 mod person;
 pub mod play;
 pub mod promise;
-mod random;
+pub mod random;
 mod shrink;
 pub mod story;
 pub mod tally;

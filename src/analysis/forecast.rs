@@ -73,14 +73,15 @@ pub fn forecast(policy: &ShiftPolicy, traffic: Traffic) -> Vec<StepForecast> {
             first: index == 0,
             of: policy.steps.len(),
         };
-        let metrics = policy.analysis.metrics.iter().map(|spec| look(spec).forecast(seconds)).collect();
+        let counting = policy.analysis.metrics.iter().filter(|spec| spec.source.counts());
+        let metrics = counting.map(|spec| look(spec).forecast(seconds)).collect();
         StepForecast { step: index + 1, weight, seconds, metrics }
     };
     weights.map(of_step).collect()
 }
 
 /// The window, and all pauses until the next weight; after the last one the soak.
-fn time_at(policy: &ShiftPolicy, index: usize) -> SignedDuration {
+pub(super) fn time_at(policy: &ShiftPolicy, index: usize) -> SignedDuration {
     let after = &policy.steps[index + 1..];
     let until_next = after.iter().take_while(|step| !matches!(step, Step::SetWeight(_)));
     let pauses = until_next.filter_map(|step| match step {

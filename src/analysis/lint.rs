@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::promql::{self, Query};
+use crate::policy::metric::{OnNoData, Range, ValueKind, ValueSpec};
 use crate::policy::{MetricSource, ShiftPolicy};
 
 /// Something that is worth a second thought.
@@ -26,7 +27,7 @@ pub fn advise(policy: &ShiftPolicy, scrape: Option<Duration>) -> Vec<Advice> {
         found.push(Advice { policy: policy.name.to_string(), about, message });
     };
     let window = Duration::try_from(policy.analysis.window).unwrap_or_default();
-    let asks = policy.analysis.metrics.iter().any(|spec| spec.source.queries().is_some());
+    let asks = policy.analysis.metrics.iter().any(|spec| !spec.source.templates().is_empty());
     if let Some(scrape) = scrape.filter(|scrape| asks && window < *scrape * 4) {
         let windows = window.as_secs_f64() / scrape.as_secs_f64();
         let worst =
@@ -53,15 +54,61 @@ pub fn advise(policy: &ShiftPolicy, scrape: Option<Duration>) -> Vec<Advice> {
                 say(spec.name.to_string(), format!("counts the same twice, so it {always}"));
             }
         }
-        if spec.max >= 0.5 {
+        if let MetricSource::Value(value) = &spec.source {
+            of_value(value).into_iter().for_each(|message| say(spec.name.to_string(), message));
+        }
+        if let (OnNoData::Fail, MetricSource::PlaneErrors { .. } | MetricSource::Probe(_)) =
+            (spec.silence.on_no_data, &spec.source)
+        {
+            say(about("onNoData"), "fail goes back for a plane or a probe that cannot be reached from here".into());
+        }
+        if spec.source.counts() && spec.max >= 0.5 {
             say(about("max"), "accepts a target on which every second request fails".into());
         }
     }
-    if policy.analysis.metrics.iter().all(|spec| spec.source.queries().is_some()) {
-        let message = "every metric needs Prometheus; add planeErrors, which goes on protecting while that is away";
+    if policy.analysis.metrics.iter().all(|spec| !spec.source.templates().is_empty()) {
+        let message =
+            "every metric needs Prometheus; add planeErrors or probe, which go on protecting while that is away";
         say("metrics".into(), message.into());
     }
     found
+}
+
+fn of_value(value: &ValueSpec) -> Vec<String> {
+    // What cannot be read was refused with the file.
+    let Ok(query) = promql::read(&value.query) else { return Vec::new() };
+    let mut said = Vec::new();
+    match value.kind {
+        ValueKind::Alerts => {
+            if !query.selectors.iter().any(|selector| selector.names_cluster) {
+                said.push("an alert of either cluster goes back; name {{ cluster }} to tell them apart".to_owned());
+            }
+        }
+        ValueKind::Value | ValueKind::Quantile => {
+            if query.selectors.is_empty() {
+                said.push("asks for no series, so it is the same whatever happens".to_owned());
+            }
+            if !query.selectors.iter().all(|selector| selector.names_cluster) {
+                said.push("has a selector without {{ cluster }}, so both sides share its series".to_owned());
+            }
+            if let Some(metric) = &query.raw_counter {
+                said.push(format!("takes {metric} as it stands, which counts since its process began; use increase()"));
+            }
+            if value.kind == ValueKind::Value && !query.aggregated {
+                said.push("may give several series, which is an error; aggregate them".to_owned());
+            }
+        }
+    }
+    match value.range {
+        Range { min: None, max: Some(max) } if max < 0.0 => {
+            said.push("never passes where its number cannot be negative".to_owned())
+        }
+        Range { min: Some(min), max: None } if min <= 0.0 => {
+            said.push("never fails where its number cannot be negative".to_owned())
+        }
+        _ => {}
+    }
+    said
 }
 
 fn of_query(query: &Query) -> Vec<String> {
@@ -112,12 +159,27 @@ mod tests {
             "several.total: may give several series",
             "both-sides.errors: http_errors_total has no label for {{ cluster }}",
             "twice: counts the same twice, so it never fails",
-            "metrics: every metric needs Prometheus",
+            "prometheus: sends a secret without TLS",
+            "same: has a selector without {{ cluster }}",
+            "same: never fails where its number cannot be negative",
+            "since-start: takes http_requests_total as it stands",
+            "since-start: may give several series",
+            "since-start: never passes where its number cannot be negative",
+            "anybody: an alert of either cluster goes back",
+            "alive.onNoData: fail goes back for a plane or a probe that cannot be reached",
+            "alive.max: accepts a target",
         ];
         let mut missing = expected.iter().filter(|expected| !said.iter().any(|said| said.starts_with(**expected)));
         assert_eq!(missing.next(), None, "{said:#?}");
         // The query that is taken as it stands is so twice: once now and once a window ago.
         assert_eq!(said.len(), expected.len(), "{said:#?}");
+    }
+
+    #[test]
+    fn a_policy_with_nothing_beside_prometheus_is_told_so() {
+        let told = said(include_str!("../../policies/careful.yaml"), None);
+        assert_eq!(told.len(), 1, "{told:#?}");
+        assert!(told[0].starts_with("metrics: every metric needs Prometheus"), "{told:?}");
     }
 
     #[test]

@@ -28,7 +28,9 @@ pub use self::keyring::{Empty, Keyring};
 pub use self::servers::Servers;
 use super::questions::Answers;
 use crate::migration::snapshot::chain;
+use crate::observe::clock::Moment;
 use crate::policy::{Name, PrometheusSpec};
+use crate::telemetry::durations::Durations;
 
 /// Longest wait for an answer where nobody says. A query that needs longer would be older than the step it judges.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,6 +40,12 @@ const AT_ONCE: usize = 16;
 
 /// Largest answer read. One number takes some hundred bytes, and 64 of them are asked at most.
 const MOST_BYTES: usize = 1 << 20;
+
+/// Longest wait for the values of a range: nothing waits for those but whoever asked.
+const RANGE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Largest answer with the values of a range. A server gives 11,000 points at most, of some tens of bytes each.
+const MOST_RANGE_BYTES: usize = 4 << 20;
 
 /// One server. Clones share its connections.
 #[derive(Clone)]
@@ -52,11 +60,21 @@ pub(super) struct Inner {
     turns: Semaphore,
     /// Whether it takes several queries as one.
     apart: AtomicBool,
+    durations: Durations,
 }
 
 impl Prometheus {
     /// A client for the server of `spec`, for a migration of `namespace`. Contacts nobody.
     pub fn new(spec: &PrometheusSpec, namespace: &Name, keyring: Arc<dyn Keyring>) -> Result<Self, PrometheusError> {
+        Self::measured(spec, namespace, keyring, Durations::default())
+    }
+
+    fn measured(
+        spec: &PrometheusSpec,
+        namespace: &Name,
+        keyring: Arc<dyn Keyring>,
+        durations: Durations,
+    ) -> Result<Self, PrometheusError> {
         let address = spec.address.trim_end_matches('/').to_owned();
         let api = Url::parse(&format!("{address}/api/v1/"));
         let api = api.map_err(|_| PrometheusError::Address { address: address.clone() })?;
@@ -68,6 +86,7 @@ impl Prometheus {
             connection: Mutex::new(None),
             turns: Semaphore::new(AT_ONCE),
             apart: AtomicBool::new(false),
+            durations,
         })))
     }
 
@@ -90,6 +109,26 @@ impl Prometheus {
         let queries: Vec<String> = queries.into_iter().collect();
         let batches = queries.chunks(batch::MOST).map(|some| self.batch(some, patience));
         join_all(batches).await.into_iter().flatten().collect()
+    }
+
+    /// The values of a query from one time to another, in seconds of the server's clock; at most some thousands, and none where
+    /// there is no series.
+    pub async fn range(
+        &self,
+        query: &str,
+        from: f64,
+        to: f64,
+        step: Duration,
+    ) -> Result<Vec<(f64, f64)>, PrometheusError> {
+        let [start, end] = [from, to].map(|at| format!("{at:.3}"));
+        let step = format!("{:.3}", step.as_secs_f64());
+        let form = [("query", query), ("start", &start), ("end", &end), ("step", &step)];
+        let series = self.ask("query_range", &form, RANGE_PATIENCE, MOST_RANGE_BYTES).await?;
+        match series.as_slice() {
+            [] => Ok(Vec::new()),
+            [one] => Ok(one.values.clone()),
+            several => Err(self.unusable(AnswerError::Several(several.len()))),
+        }
     }
 
     async fn batch(&self, queries: &[String], patience: Duration) -> Answers {
@@ -148,10 +187,13 @@ impl Prometheus {
                 answer => answer,
             }
         };
-        match tokio::time::timeout(patience, exchange).await {
+        let begun = Moment::now();
+        let answer = match tokio::time::timeout(patience, exchange).await {
             Ok(answer) => answer,
             Err(_) => Err(PrometheusError::Late { address: self.0.spec.address.clone(), within: patience }),
-        }
+        };
+        self.0.durations.took(begun.elapsed(), answer.is_ok());
+        answer
     }
 
     async fn exchange(&self, path: &str, form: &[(&str, &str)], most: usize) -> Result<Vec<Numbers>, PrometheusError> {

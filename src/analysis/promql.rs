@@ -59,6 +59,29 @@ pub fn read(text: &str) -> Result<Query, String> {
     Ok(found)
 }
 
+/// The query that gives the seconds since the newest sample of the first series that a template selects; `None` where it selects none.
+pub fn age(text: &str) -> Option<String> {
+    let values = Values { cluster: CLUSTER, namespace: NAMESPACE, window: jiff::SignedDuration::from_secs(1) };
+    let tree = parse(&template::render(text, values).ok()?).ok()?;
+    let selector = VectorSelector { offset: None, at: None, ..first_selector(&tree)?.clone() };
+    let selector = selector.to_string().replace(CLUSTER, "{{ cluster }}").replace(NAMESPACE, "{{ namespace }}");
+    Some(format!("time() - max(timestamp({selector}))"))
+}
+
+fn first_selector(expr: &Expr) -> Option<&VectorSelector> {
+    match expr {
+        Expr::Aggregate(aggregate) => first_selector(&aggregate.expr),
+        Expr::Unary(unary) => first_selector(&unary.expr),
+        Expr::Binary(binary) => first_selector(&binary.lhs).or_else(|| first_selector(&binary.rhs)),
+        Expr::Paren(paren) => first_selector(&paren.expr),
+        Expr::Subquery(subquery) => first_selector(&subquery.expr),
+        Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => None,
+        Expr::VectorSelector(selector) => Some(selector),
+        Expr::MatrixSelector(matrix) => Some(&matrix.vs),
+        Expr::Call(call) => call.args.args.iter().find_map(|argument| first_selector(argument)),
+    }
+}
+
 /// The parser's words in one line.
 fn plain(error: &str) -> String {
     let line = error.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -134,6 +157,16 @@ mod tests {
         let selector =
             Selector { metric: Some("http_requests_total".to_owned()), names_cluster: true, fixed_range: None };
         assert_eq!(query.selectors, [selector]);
+    }
+
+    #[test]
+    fn asks_how_old_the_newest_sample_is() {
+        let query =
+            r#"sum(increase(http_requests_total{cluster="{{ cluster }}",code=~"5.."}[{{ window }}] offset 1m))"#;
+        let age = age(query).unwrap();
+        assert!(age.starts_with("time() - max(timestamp(http_requests_total{"), "{age}");
+        assert!(age.contains(r#"cluster="{{ cluster }}""#) && !age.contains("offset"), "{age}");
+        assert!(read(&age).is_ok(), "{age}");
     }
 
     #[test]

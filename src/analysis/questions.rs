@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::promql;
 use super::record::Reading;
 use super::template::{self, Values};
 use crate::migration::snapshot::{MetricSample, SidePair, SideSample};
@@ -30,11 +31,35 @@ impl<'a> Questions<'a> {
         Self { assignment, window: assignment.policy.analysis.window }
     }
 
-    /// Every query that counts for a metric.
+    /// Every query of a metric.
     pub fn of_metrics(&self) -> BTreeSet<String> {
         let metrics = &self.assignment.policy.analysis.metrics;
-        let queries = metrics.iter().filter_map(|spec| spec.source.queries());
-        queries.flat_map(|queries| self.for_both(queries.counted).chain(self.for_both(queries.total))).collect()
+        metrics.iter().flat_map(|spec| spec.source.templates()).flat_map(|template| self.for_both(template)).collect()
+    }
+
+    /// Those that count requests.
+    pub fn of_counts(&self) -> BTreeSet<String> {
+        let counts = self.assignment.policy.analysis.metrics.iter().filter(|spec| spec.source.counts());
+        counts.flat_map(|spec| spec.source.templates()).flat_map(|template| self.for_both(template)).collect()
+    }
+
+    /// How old the newest samples behind each metric are.
+    pub fn of_ages(&self) -> BTreeSet<String> {
+        let metrics = self.assignment.policy.analysis.metrics.iter();
+        metrics.filter_map(|spec| age_template(&spec.source)).flat_map(|template| self.for_both(&template)).collect()
+    }
+
+    /// Seconds since the newest sample behind a metric, for both sides, as far as that is known.
+    pub fn age(&self, source: &MetricSource, answers: &Answers) -> Option<SidePair<Option<f64>>> {
+        let template = age_template(source)?;
+        let migration = &self.assignment.migration;
+        let age = |cluster| self.answer(&template, cluster, answers).ok().flatten().filter(|age| age.is_finite());
+        Some(SidePair { source: age(migration.source.name()), target: age(migration.target.name()) })
+    }
+
+    /// The queries of a metric as they are asked, source before target.
+    pub fn asked_for(&self, source: &MetricSource) -> Vec<String> {
+        source.templates().into_iter().flat_map(|template| self.for_both(template)).collect()
     }
 
     /// The queries of the measured share.
@@ -42,7 +67,8 @@ impl<'a> Questions<'a> {
         share_template(self.assignment).into_iter().flat_map(|template| self.for_both(template)).collect()
     }
 
-    fn for_both(&self, template: &str) -> impl Iterator<Item = String> + use<> {
+    /// A template for the source, and for the target.
+    pub fn for_both(&self, template: &str) -> impl Iterator<Item = String> + use<> {
         let migration = &self.assignment.migration;
         [&migration.source, &migration.target].map(|cluster| self.render(template, cluster.name())).into_iter()
     }
@@ -56,6 +82,12 @@ impl<'a> Questions<'a> {
 
     /// What Prometheus says of a metric; `None` where it is not asked for it.
     pub fn sample(&self, source: &MetricSource, answers: &Answers) -> Option<MetricSample> {
+        if let MetricSource::Value(value) = source {
+            return Some(self.both(|cluster| {
+                let total = value.total.as_ref().map(|total| self.answer(total, cluster, answers));
+                number(self.answer(&value.query, cluster, answers), total)
+            }));
+        }
         let queries = source.queries()?;
         Some(self.both(|cluster| {
             let total = self.answer(queries.total, cluster, answers);
@@ -88,6 +120,27 @@ fn share_template(assignment: &Assignment) -> Option<&str> {
     analysis.share.total.as_deref().or(first)
 }
 
+/// The query for the age of the newest sample: of all requests, where they are counted.
+fn age_template(source: &MetricSource) -> Option<String> {
+    promql::age(source.templates().last()?)
+}
+
+/// A number, and how many requests are behind it where that was asked.
+fn number(value: Result<Option<f64>, String>, total: Option<Result<Option<f64>, String>>) -> SideSample {
+    let count = match total.transpose() {
+        Err(why) => return SideSample::Error(why),
+        Ok(total) => total.map(|total| total.filter(|total| total.is_finite()).unwrap_or_default()),
+    };
+    match value {
+        Err(why) => SideSample::Error(why),
+        Ok(None) => SideSample::NoData("no series".to_owned()),
+        Ok(Some(value)) if value.is_nan() => SideSample::NoData(NAN.to_owned()),
+        Ok(Some(value)) => SideSample::Value { value, count },
+    }
+}
+
+const NAN: &str = "the query gives NaN, which is no number";
+
 /// All requests but those counted.
 fn rest(counted: Result<Option<f64>, String>, total: &Result<Option<f64>, String>) -> Result<Option<f64>, String> {
     let counted = counted?;
@@ -107,7 +160,7 @@ fn counts(bad: Result<Option<f64>, String>, total: Result<Option<f64>, String>) 
         (Err(why), _) | (_, Err(why)) => SideSample::Error(why),
         (_, Ok(None)) => SideSample::NoData("no requests were counted".to_owned()),
         (Ok(bad), Ok(Some(total))) if total.is_nan() || bad.is_some_and(f64::is_nan) => {
-            SideSample::NoData("the query gives NaN, which is no number".to_owned())
+            SideSample::NoData(NAN.to_owned())
         }
         (Ok(bad), Ok(Some(total))) => SideSample::Counts { bad: bad.unwrap_or(0.0), total },
     }
@@ -119,7 +172,7 @@ pub fn reading(anchor: Timestamp, sample: &MetricSample) -> Option<Reading> {
     let side = |sample: &SideSample| match sample {
         SideSample::Counts { bad, total } => Some(Some((bad.max(0.0), total.max(0.0)))),
         SideSample::NoData(_) => Some(None),
-        SideSample::Error(_) => None,
+        SideSample::Error(_) | SideSample::Value { .. } => None,
     };
     let (source, target) = (side(&sample.source)?, side(&sample.target)?);
     source.or(target)?;

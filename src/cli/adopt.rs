@@ -11,6 +11,7 @@ use super::output::{self, Format};
 use super::{Exit, Global, input, run};
 use crate::act::directory::{Directory, HeldDirectory};
 use crate::act::store::Store;
+use crate::analysis::prometheus::Servers;
 use crate::cluster;
 use crate::drive::World;
 use crate::migration::adopt::{Memo, adopt as rebuild};
@@ -73,7 +74,7 @@ pub(super) async fn adopt(global: &Global, adopt: Adopt) -> anyhow::Result<Exit>
     if directory.journal().exists() {
         return refuse("its state is not lost; `crossfade run` goes on from it", Exit::NeedsHuman);
     }
-    let world = match run::world(&assignment, adopt.kubeconfig.as_deref()).await {
+    let world = match run::world(&assignment, adopt.kubeconfig.as_deref(), Servers::open()).await {
         Ok(world) => world,
         Err(error) => return refuse(&format!("{error:#}"), Exit::BadInput),
     };

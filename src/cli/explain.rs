@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use serde::Serialize;
 
 use super::output::{self, Format};
 use super::values::OwnValues;
@@ -12,16 +11,18 @@ use super::{Exit, Global, input, run};
 use crate::analysis::prometheus::Servers;
 use crate::analysis::questions::{Answers, Questions, reading};
 use crate::analysis::record::{Learnt, Record, Stage};
-use crate::gate::{Finding, Verdict, slo};
-use crate::migration::snapshot::{MetricSample, SideSample};
+use crate::gate::{Verdict, slo};
+use crate::migration::Check;
+use crate::migration::check::{Basis, Evidence};
+use crate::migration::snapshot::{MetricSample, SidePair, SideSample};
 use crate::observe::clock::Clock;
-use crate::policy::{Assignment, MetricSpec, Proof};
+use crate::policy::{Assignment, MetricSpec};
 
 pub(super) const EXAMPLES: &str = "Examples:
   crossfade policy explain -f checkout.yaml
   crossfade policy explain -f checkout.yaml -o json
 
-Asks the policy's Prometheus, and nothing else. What planes count is not asked:
+Asks the policy's Prometheus, and nothing else. What planes and probes count is not:
 `crossfade status` shows it while a migration is driven.";
 
 /// Longest wait for one answer.
@@ -37,31 +38,6 @@ pub(super) struct Explain {
     migration: Option<String>,
 }
 
-/// One metric, explained.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Explained {
-    metric: String,
-    /// The queries as they were asked, source before target.
-    queries: Vec<String>,
-    source: SideSample,
-    target: SideSample,
-    /// What this window alone is evidence of; a migration that is driven gathers more.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<Evidence>,
-    #[serde(flatten)]
-    finding: Finding,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Evidence {
-    above: f64,
-    above_is_proof: f64,
-    worse: f64,
-    worse_is_proof: Option<f64>,
-}
-
 pub(super) async fn explain(global: &Global, explain: Explain) -> anyhow::Result<Exit> {
     let definitions = match input::definitions(&explain.files, global.output)? {
         Ok(definitions) => definitions,
@@ -75,8 +51,9 @@ pub(super) async fn explain(global: &Global, explain: Explain) -> anyhow::Result
         }
     };
     let questions = Questions::of(&assignment);
+    let asked = questions.of_metrics().into_iter().chain(questions.of_ages()).collect();
     let answers = match Servers::new(OwnValues).of(&assignment)? {
-        Some(prometheus) => prometheus.numbers(questions.of_metrics(), PATIENCE).await,
+        Some(prometheus) => prometheus.numbers(asked, PATIENCE).await,
         None => Answers::new(),
     };
     let explained = assignment.policy.analysis.metrics.iter();
@@ -87,7 +64,7 @@ pub(super) async fn explain(global: &Global, explain: Explain) -> anyhow::Result
                 output::line(line)?;
             }
             if explained.len() < assignment.policy.analysis.metrics.len() {
-                output::line("metrics that planes count are not asked here; see `crossfade status`")?;
+                output::line("what planes and probes count is not asked here; see `crossfade status`")?;
             }
         }
         format => output::machine(format, &explained)?,
@@ -95,19 +72,14 @@ pub(super) async fn explain(global: &Global, explain: Explain) -> anyhow::Result
     Ok(Exit::Done)
 }
 
-/// One metric that Prometheus is asked for.
-fn explained_one(assignment: &Assignment, spec: &MetricSpec, answers: &Answers) -> Option<Explained> {
+/// One metric that Prometheus is asked for. What its window is evidence of stands for a whole migration: one that is driven gathers more.
+fn explained_one(assignment: &Assignment, spec: &MetricSpec, answers: &Answers) -> Option<Check> {
     let questions = Questions::of(assignment);
-    let queries = spec.source.queries()?;
-    let migration = &assignment.migration;
-    let of = |template| [&migration.source, &migration.target].map(|side| questions.render(template, side.name()));
     let sample = questions.sample(&spec.source, answers)?;
-    let proof = assignment.policy.analysis.proof(spec);
-    let finding = slo::judge(spec, &sample, None, proof);
-    let evidence = gather(assignment, spec, &sample).map(|learnt| Evidence::new(&learnt, proof));
-    let queries = of(queries.counted).into_iter().chain(of(queries.total)).collect();
-    let MetricSample { source, target } = sample;
-    Some(Explained { metric: spec.name.to_string(), queries, source, target, evidence, finding })
+    let finding = slo::judge(spec, &sample, None, assignment.policy.analysis.proof(spec));
+    let learnt = gather(assignment, spec, &sample);
+    let basis = Basis::new(assignment, spec, &sample, learnt.as_ref(), questions.age(&spec.source, answers));
+    Some(Check { name: spec.name.clone(), finding, basis: Some(Box::new(basis)) })
 }
 
 /// What one window comes to, as the beginning of a first step.
@@ -119,46 +91,41 @@ fn gather(assignment: &Assignment, spec: &MetricSpec, sample: &MetricSample) -> 
     Some(Record::new(spec, window).learn(now, stage, Some(reading(since, sample)?)))
 }
 
-impl Evidence {
-    fn new(learnt: &Learnt, proof: Proof) -> Self {
-        let worse_is_proof = Some(proof.worse).filter(|proof| proof.is_finite());
-        Self { above: learnt.above, above_is_proof: proof.above, worse: learnt.worse, worse_is_proof }
+fn lines(check: &Check) -> Vec<String> {
+    let mut lines = vec![check.name.to_string()];
+    if let Some(basis) = &check.basis {
+        lines.extend(basis.queries.iter().map(|query| format!("  asks      {query}")));
+        let age = |of: fn(&SidePair<Option<f64>>) -> Option<f64>| basis.age.as_ref().and_then(of);
+        lines.push(format!("  source    {}", side(&basis.source, age(|age| age.source))));
+        lines.push(format!("  target    {}", side(&basis.target, age(|age| age.target))));
+        lines.extend(basis.evidence.iter().flat_map(evidence));
     }
-}
-
-fn lines(explained: &Explained) -> Vec<String> {
-    let mut lines = vec![explained.metric.clone()];
-    lines.extend(explained.queries.iter().map(|query| format!("  asks      {query}")));
-    lines.push(format!("  source    {}", side(&explained.source)));
-    lines.push(format!("  target    {}", side(&explained.target)));
-    if let Some(evidence) = &explained.evidence {
-        lines.push(format!(
-            "  above max evidence {:.3} of the {:.0} that are proof",
-            evidence.above, evidence.above_is_proof
-        ));
-        if let Some(proof) = evidence.worse_is_proof {
-            lines.push(format!("  worse     evidence {:.3} of the {proof:.0} that are proof", evidence.worse));
-        }
-    }
-    let meaning = match explained.finding.verdict {
+    let meaning = match check.finding.verdict {
         Verdict::Pass => "nothing speaks against going on",
         Verdict::Fail => "the target would be relieved, or not be given any traffic",
         Verdict::NoData => "it would hold: too little is known",
         Verdict::Error => "it would hold: the question could not be asked",
     };
-    lines.push(format!(
-        "  {:<9} {}: {}",
-        format!("{:?}", explained.finding.verdict),
-        meaning,
-        explained.finding.account
-    ));
+    lines.push(format!("  {:<9} {}: {}", format!("{:?}", check.finding.verdict), meaning, check.finding.account));
     lines
 }
 
-fn side(sample: &SideSample) -> String {
-    match sample {
+fn evidence(evidence: &Evidence) -> Vec<String> {
+    let above =
+        format!("  above max evidence {:.3} of the {:.0} that are proof", evidence.above, evidence.above_is_proof);
+    let worse = evidence
+        .worse_is_proof
+        .map(|proof| format!("  worse     evidence {:.3} of the {proof:.0} that are proof", evidence.worse));
+    [above].into_iter().chain(worse).collect()
+}
+
+fn side(sample: &SideSample, age: Option<f64>) -> String {
+    let told = match sample {
         SideSample::Counts { bad, total } => format!("{bad:.1} of {total:.1} requests bad"),
+        SideSample::Value { value, count: Some(count) } => format!("{value}, of {count:.1} requests"),
+        SideSample::Value { value, count: None } => value.to_string(),
         SideSample::NoData(why) => format!("no data: {why}"),
         SideSample::Error(why) => format!("error: {why}"),
-    }
+    };
+    age.map_or(told.clone(), |age| format!("{told}; newest sample {age:.1} s old"))
 }

@@ -2,6 +2,7 @@
 
 mod adoption;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -22,6 +23,7 @@ use crate::migration::snapshot::chain;
 use crate::migration::{Phase, Report, State};
 use crate::plane;
 use crate::policy::{Assignment, ClusterRef, Definitions, OnCommit};
+use crate::telemetry::Telemetry;
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
@@ -40,6 +42,9 @@ pub(super) struct Run {
     /// kubeconfig [default: $KUBECONFIG, then ~/.kube/config]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
+    /// Where /metrics is served, such as 127.0.0.1:9797
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<SocketAddr>,
 }
 
 pub(super) async fn run(global: &Global, run: Run) -> anyhow::Result<Exit> {
@@ -96,7 +101,17 @@ pub(super) async fn run(global: &Global, run: Run) -> anyhow::Result<Exit> {
             return Ok(Exit::RolledBack);
         }
     }
-    let world = match world(seat.assignment(), run.kubeconfig.as_deref()).await {
+    let telemetry = Telemetry::default();
+    let _serving = match run.metrics {
+        Some(address) => Some(telemetry.serve(address).await.with_context(|| format!("cannot listen on {address}"))?),
+        None => None,
+    };
+    let servers = Servers::new(OwnValues).measured(telemetry.queries());
+    let reached = async {
+        adoption::can_be_asked(seat.assignment(), &servers).await?;
+        world(seat.assignment(), run.kubeconfig.as_deref(), servers.clone()).await
+    };
+    let world = match reached.await {
         Ok(world) => world,
         Err(error) => {
             output::refuse(global.output, &format!("{error:#}"));
@@ -115,7 +130,7 @@ pub(super) async fn run(global: &Global, run: Run) -> anyhow::Result<Exit> {
         asked => asked.and_then(Result::ok),
     };
     match seat.drive(world) {
-        Ok(driver) => drive(driver, progress, adoption).await,
+        Ok(driver) => drive(driver, progress, adoption, &telemetry).await,
         Err(error @ StartError::NoPlane(_)) => {
             output::refuse(global.output, &format!("{error}: `embedded` is for the demo, name a HAProxy"));
             Ok(Exit::BadInput)
@@ -147,11 +162,13 @@ pub(super) fn assignment(definitions: &Definitions, name: Option<&str>) -> Resul
 }
 
 /// The clusters and planes a migration speaks of. Contacts nobody.
-pub(super) async fn world(assignment: &Assignment, kubeconfig: Option<&Path>) -> anyhow::Result<World> {
+pub(super) async fn world(
+    assignment: &Assignment,
+    kubeconfig: Option<&Path>,
+    servers: Servers,
+) -> anyhow::Result<World> {
     let migration = &assignment.migration;
     let planes = migration.planes.iter().filter_map(|spec| Some((spec.name.clone(), plane::connect(spec)?)));
-    let servers = Servers::new(OwnValues);
-    adoption::can_be_asked(assignment, &servers).await?;
     Ok(World {
         source: link(&migration.source, kubeconfig).await?,
         target: link(&migration.target, kubeconfig).await?,
@@ -166,7 +183,13 @@ async fn link(cluster: &ClusterRef, kubeconfig: Option<&Path>) -> anyhow::Result
 }
 
 /// Drives a migration to its end, or to where it cannot even begin without a person.
-async fn drive(mut driver: Driver, mut progress: Progress, mut adoption: Option<Adoption>) -> anyhow::Result<Exit> {
+async fn drive(
+    mut driver: Driver,
+    mut progress: Progress,
+    mut adoption: Option<Adoption>,
+    telemetry: &Telemetry,
+) -> anyhow::Result<Exit> {
+    let namespace = driver.state().assignment.migration.namespace.to_string();
     let mut terminate = signal(SignalKind::terminate())?;
     let interrupt = async {
         tokio::select! {
@@ -181,6 +204,7 @@ async fn drive(mut driver: Driver, mut progress: Progress, mut adoption: Option<
         let (moved, trouble) = match driver.pass().await {
             Ok(pass) => {
                 progress.show(&pass.report)?;
+                telemetry.told(&namespace, &pass.report);
                 needs_human = pass.report.needs_human;
                 if let Some(reply) = adoption.as_ref().and_then(Adoption::reply) {
                     adoption = None;

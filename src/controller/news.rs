@@ -10,7 +10,6 @@ use kube::{Resource, ResourceExt};
 
 use super::crd::Migration;
 use super::home::{Home, PATIENCE};
-use super::status;
 use crate::migration::Report;
 
 /// Says what happens to migrations.
@@ -32,7 +31,7 @@ impl News {
         let phase = last.map(|last| &last.phase) != Some(&report.phase);
         if phase {
             let note = report.cause.as_ref().map(ToString::to_string);
-            let reason = report.cause.as_ref().map_or_else(|| report.phase.clone(), status::name);
+            let reason = report.cause.as_ref().map_or_else(|| report.phase.clone(), |cause| cause.name().to_owned());
             let note = note.or_else(|| report.message.clone()).unwrap_or_else(|| report.phase.clone());
             self.say(about, report.cause.is_some(), &reason, &report.phase, &note);
         }

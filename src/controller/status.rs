@@ -8,7 +8,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::DynamicObject;
 
 use super::crd::MigrationStatus;
-use crate::migration::state::Cause;
 use crate::migration::{Report, WaitingOn};
 use crate::policy::Weight;
 
@@ -116,7 +115,7 @@ pub fn tell(status: &mut MigrationStatus, report: &Report) {
     let completed = ended && cause.is_none();
     set(status, COMPLETED, &Word { holds: completed, ..word(true) }, generation, at);
     if let Some(cause) = cause {
-        let word = Word { holds: ended, reason: name(cause), message: cause.to_string() };
+        let word = Word { holds: ended, reason: cause.name().to_owned(), message: cause.to_string() };
         set(status, ROLLED_BACK, &word, generation, at);
     }
 }
@@ -128,14 +127,6 @@ fn weight(report: &Report) -> Option<String> {
     let known = known.filter(|known| !known.is_empty())?;
     let (least, most) = (known.iter().min()?, known.iter().max()?);
     Some(if least == most { most.to_string() } else { format!("{least} - {most}") })
-}
-
-/// A cause in one word: the tag of its JSON form, as a reason is written.
-pub fn name(cause: &Cause) -> String {
-    let json = serde_json::to_value(cause).unwrap_or_default();
-    let tag = json.get("cause").and_then(serde_json::Value::as_str).unwrap_or_default();
-    let mut letters = tag.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]

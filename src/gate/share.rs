@@ -25,7 +25,7 @@ fn total(sample: &SideSample) -> Option<f64> {
     match sample {
         SideSample::Counts { total, .. } => Some(*total),
         SideSample::NoData(_) => Some(0.0),
-        SideSample::Error(_) => None,
+        SideSample::Error(_) | SideSample::Value { .. } => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::check::Check;
 use super::decide::Decision;
 use super::snapshot::{Observed, Snapshot};
 use super::state::{Approved, Cause, Drilled, Phase, Shifting, Standing, Way};
@@ -28,7 +29,7 @@ pub struct Report {
     /// The share of requests that arrived at the target over the analysis window, `0.0..=1.0`.
     pub measured_share: Option<f64>,
     /// Each metric.
-    pub metrics: Vec<MetricReport>,
+    pub metrics: Vec<Check>,
     /// The measured share against the weight.
     pub share: Option<Finding>,
     /// What it waits for.
@@ -84,16 +85,6 @@ pub struct PlaneReport {
     pub error: Option<String>,
 }
 
-/// One metric.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MetricReport {
-    /// Its name.
-    pub name: Name,
-    /// What the gate said.
-    #[serde(flatten)]
-    pub finding: Finding,
-}
-
 impl Report {
     /// The report of one pass.
     pub fn new(snapshot: &Snapshot, decision: &Decision) -> Self {
@@ -128,9 +119,7 @@ impl Report {
             step,
             planes: planes.collect(),
             measured_share: share::measured(&snapshot.share).map(|(share, _)| share),
-            metrics: metrics
-                .map(|(name, finding)| MetricReport { name: name.clone(), finding: finding.clone() })
-                .collect(),
+            metrics: metrics.map(|(name, finding)| Check::new(state, snapshot, name, finding)).collect(),
             share: decision.gates.share.clone(),
             message: decision.waiting.as_ref().map(ToString::to_string),
             waiting: decision.waiting.clone(),

@@ -80,6 +80,8 @@ pub struct Snapshot {
     pub metrics: BTreeMap<Name, MetricSample>,
     /// What each metric has come to since the target was given traffic; nothing before that.
     pub learnt: AllLearnt,
+    /// Seconds since the newest samples behind each metric, where Prometheus was asked.
+    pub ages: BTreeMap<Name, SidePair<Option<f64>>>,
     /// Requests counted per cluster over the analysis window.
     pub share: SidePair<SideSample>,
 }
@@ -147,7 +149,7 @@ pub struct SidePair<T> {
 /// One metric over the analysis window, for both clusters.
 pub type MetricSample = SidePair<SideSample>;
 
-/// Bad and all requests of one cluster over the analysis window.
+/// What one cluster came to over the analysis window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SideSample {
@@ -157,6 +159,13 @@ pub enum SideSample {
         bad: f64,
         /// All requests.
         total: f64,
+    },
+    /// A number was given.
+    Value {
+        /// It.
+        value: f64,
+        /// Requests behind it, where they were counted.
+        count: Option<f64>,
     },
     /// Nothing was there to count, and what was missing.
     NoData(String),

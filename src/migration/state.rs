@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::action::Action;
+use super::check::Basis;
 use super::command::Reply;
 use super::snapshot::PlaneView;
 use crate::cluster::ObjectRef;
@@ -305,6 +306,9 @@ pub enum Cause {
         account: String,
         /// The weight at that moment.
         weight: Weight,
+        /// What that stands on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        basis: Option<Box<Basis>>,
     },
     /// A workload that carried traffic had no ready pod left on the target.
     TargetLost {
@@ -325,12 +329,27 @@ pub enum Cause {
     },
 }
 
+impl Cause {
+    /// The stable one-word name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Requested { .. } => "Requested",
+            Self::MetricFailed { .. } => "MetricFailed",
+            Self::TargetLost { .. } => "TargetLost",
+            Self::MirrorDeadline { .. } => "MirrorDeadline",
+            Self::StepDeadline { .. } => "StepDeadline",
+        }
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Requested { by, why } if why.is_empty() => write!(f, "{} asked for it", by.by),
             Self::Requested { by, why } => write!(f, "{} asked for it: {why}", by.by),
-            Self::MetricFailed { metric, account, weight } => write!(f, "{metric} failed at {weight}: {account}"),
+            Self::MetricFailed { metric, account, weight, basis: _ } => {
+                write!(f, "{metric} failed at {weight}: {account}")
+            }
             Self::TargetLost { workload, weight } => {
                 write!(f, "{workload} had no ready pod left on the target at {weight}")
             }

@@ -32,25 +32,30 @@ impl History {
     /// Adds what the planes count now, and forgets what lies before the window.
     pub fn add(&mut self, now: Timestamp, planes: &BTreeMap<Name, Observed<PlaneView>>, window: SignedDuration) {
         for (name, view) in planes {
-            let readings = self.planes.entry(name.clone()).or_default();
             let view = view.known();
             let counted = view.and_then(|view| Some((view.source.counters?, view.target.counters?)));
-            let Some((source, target)) = counted else { continue };
-            let reading = Reading { at: now, source, target };
-            let last = readings.back();
-            // What happened in a long gap is told as little apart as what happened before a restart.
-            if last.is_some_and(|last| now.duration_since(last.at) > window || went_back(last, &reading)) {
-                self.first.remove(name);
-            }
-            if last.is_some_and(|last| went_back(last, &reading)) {
-                readings.clear();
-            }
-            self.first.entry(name.clone()).or_insert(reading);
-            readings.push_back(reading);
-            // Strictly within the window: what was counted before a step began must not speak for it.
-            while readings.len() > MOST || readings.front().is_some_and(|first| now.duration_since(first.at) > window) {
-                readings.pop_front();
-            }
+            self.note(now, name, counted, window);
+        }
+    }
+
+    /// Adds what one of them counts now, for source and target; `None` where that is not known.
+    pub fn note(&mut self, now: Timestamp, name: &Name, counted: Option<(Counters, Counters)>, window: SignedDuration) {
+        let readings = self.planes.entry(name.clone()).or_default();
+        let Some((source, target)) = counted else { return };
+        let reading = Reading { at: now, source, target };
+        let last = readings.back();
+        // What happened in a long gap is told as little apart as what happened before a restart.
+        if last.is_some_and(|last| now.duration_since(last.at) > window || went_back(last, &reading)) {
+            self.first.remove(name);
+        }
+        if last.is_some_and(|last| went_back(last, &reading)) {
+            readings.clear();
+        }
+        self.first.entry(name.clone()).or_insert(reading);
+        readings.push_back(reading);
+        // Strictly within the window: what was counted before a step began must not speak for it.
+        while readings.len() > MOST || readings.front().is_some_and(|first| now.duration_since(first.at) > window) {
+            readings.pop_front();
         }
     }
 

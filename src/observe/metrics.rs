@@ -1,4 +1,4 @@
-//! The numbers by which a target is judged: asked of Prometheus and of the planes, and remembered as far as they prove something.
+//! The numbers by which a target is judged: asked of Prometheus, of the planes and of both sides themselves, and remembered as far as they prove something.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,9 +6,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::counters::History;
+use super::probe::{Answered, Probes};
+use crate::analysis::lasting::Since;
 use crate::analysis::prometheus::Prometheus;
 use crate::analysis::questions::{AllLearnt, Answers, Questions, reading};
-use crate::analysis::record::{Reach, Record, Stage};
+use crate::analysis::record::{Learnt, Reach, Record, Stage};
+use crate::gate::{range, silence};
 use crate::migration::State;
 use crate::migration::snapshot::{MetricSample, Observed, PlaneView, SidePair, SideSample};
 use crate::policy::{MetricSource, Name};
@@ -19,6 +22,8 @@ pub(super) struct Metrics {
     history: History,
     reach: Reach,
     records: BTreeMap<Name, Record>,
+    since: BTreeMap<Name, Since>,
+    probes: Probes,
 }
 
 /// What one look came to.
@@ -26,6 +31,7 @@ pub(super) struct Numbers {
     pub metrics: BTreeMap<Name, MetricSample>,
     pub share: SidePair<SideSample>,
     pub learnt: AllLearnt,
+    pub ages: BTreeMap<Name, SidePair<Option<f64>>>,
 }
 
 /// The answers of one look, and since when the longer ones count.
@@ -33,24 +39,41 @@ pub(super) struct Numbers {
 pub(super) struct Asked {
     answers: Answers,
     anchor: Option<Timestamp>,
+    probed: Answered,
 }
 
 impl Metrics {
     pub(super) fn new(prometheus: Option<Prometheus>) -> Self {
-        Self { prometheus, history: History::default(), reach: Reach::default(), records: BTreeMap::new() }
+        Self {
+            prometheus,
+            history: History::default(),
+            reach: Reach::default(),
+            records: BTreeMap::new(),
+            since: BTreeMap::new(),
+            probes: Probes::default(),
+        }
     }
 
-    /// Asks Prometheus every question of the policy, each once.
+    /// Asks Prometheus every question of the policy, each once, and both sides whatever its probes ask.
     pub(super) async fn ask(&mut self, state: &State, now: Timestamp, patience: Duration) -> Asked {
-        let Some(prometheus) = &self.prometheus else { return Asked::default() };
         let short = Questions::of(&state.assignment);
-        let anchor = Stage::of(state).map(|stage| self.reach.anchor(now, stage, short.window));
+        let stage = Stage::of(state).filter(|_| self.prometheus.is_some());
+        let anchor = stage.map(|stage| self.reach.anchor(now, stage, short.window));
         let mut queries: BTreeSet<String> = short.of_metrics();
         queries.extend(short.of_share());
+        queries.extend(short.of_ages());
         if let Some(anchor) = anchor {
-            queries.extend(Questions { window: now.duration_since(anchor), ..short }.of_metrics());
+            queries.extend(Questions { window: now.duration_since(anchor), ..short }.of_counts());
         }
-        Asked { answers: prometheus.numbers(queries, patience).await, anchor }
+        let prometheus = self.prometheus.clone();
+        let asked = async {
+            match prometheus {
+                Some(prometheus) => prometheus.numbers(queries, patience).await,
+                None => Answers::new(),
+            }
+        };
+        let (answers, probed) = tokio::join!(asked, self.probes.ask(state));
+        Asked { answers, anchor, probed }
     }
 
     /// What the answers and the planes' own counters say.
@@ -63,18 +86,23 @@ impl Metrics {
     ) -> Numbers {
         let analysis = &state.assignment.policy.analysis;
         self.history.add(now, planes, analysis.window);
+        self.probes.note(now, analysis.window, &asked.probed);
         let questions = Questions::of(&state.assignment);
         let metrics = analysis.metrics.iter().map(|spec| {
             let sample = match &spec.source {
                 MetricSource::PlaneErrors { plane } => Some(self.history.of(plane)),
+                MetricSource::Probe(_) => Some(self.probes.of(&spec.name)),
                 source => questions.sample(source, &asked.answers),
             };
             (spec.name.clone(), sample.unwrap_or_else(|| self.history.of_all()))
         });
-        let metrics: BTreeMap<Name, MetricSample> = metrics.collect();
+        let metrics: BTreeMap<_, _> = metrics.collect();
+        let ages = analysis.metrics.iter();
+        let ages = ages.filter_map(|spec| Some((spec.name.clone(), questions.age(&spec.source, &asked.answers)?)));
+        let ages = ages.collect();
         let share = questions.share(&asked.answers).unwrap_or_else(|| self.history.of_all());
         let learnt = self.learn(state, now, asked, &metrics);
-        Numbers { metrics, share, learnt }
+        Numbers { metrics, share, learnt, ages }
     }
 
     /// Takes in what was counted since the last look; nothing is remembered of times without a step.
@@ -87,6 +115,7 @@ impl Metrics {
     ) -> AllLearnt {
         let Some(stage) = Stage::of(state) else {
             self.records.clear();
+            self.since.clear();
             self.reach = Reach::default();
             return AllLearnt::new();
         };
@@ -94,13 +123,14 @@ impl Metrics {
         let learnt = analysis.metrics.iter().map(|spec| {
             let counted = match &spec.source {
                 MetricSource::PlaneErrors { plane } => self.history.since_start(plane),
+                MetricSource::Probe(_) => self.probes.since_start(&spec.name),
                 source => asked.anchor.and_then(|anchor| {
                     let window = now.duration_since(anchor);
                     let questions = Questions { assignment: &state.assignment, window };
                     reading(anchor, &questions.sample(source, &asked.answers)?)
                 }),
             };
-            if asked.anchor.is_some() && counted.is_some() {
+            if spec.source.queries().is_some() && counted.is_some() {
                 self.reach.read(now);
             }
             let fresh = || Record::new(spec, analysis.window);
@@ -113,7 +143,15 @@ impl Metrics {
             if let (Some(whole), Some(recent)) = (&counted, recent) {
                 record.catch_up(stage, whole, &recent);
             }
-            (spec.name.clone(), record.learn(now, stage, counted))
+            let since = self.since.entry(spec.name.clone()).or_default();
+            if let Some(sample) = metrics.get(&spec.name) {
+                if let MetricSource::Value(value) = &spec.source {
+                    since.number(now, analysis.window, range::is_outside(value, sample));
+                }
+                since.silence(now, silence::of(spec, sample));
+            }
+            let learnt = record.learn(now, stage, counted);
+            (spec.name.clone(), Learnt { lasting: since.lasting(now), ..learnt })
         });
         learnt.collect()
     }

@@ -130,6 +130,14 @@ impl<'t> Cursor<'t> {
         }
     }
 
+    /// A number that is finite.
+    pub fn number(&self) -> Option<f64> {
+        match self.scalar()?.parse::<f64>() {
+            Ok(number) if number.is_finite() => Some(number),
+            _ => self.refuse("is not a number", None),
+        }
+    }
+
     /// A fraction `0..=1`, written `1%` or `0.01`.
     pub fn fraction(&self) -> Option<f64> {
         let text = self.scalar()?;
@@ -251,6 +259,12 @@ impl<'t> Fields<'t> {
         let open = std::mem::take(&mut self.open);
         let cursor = |node, key: &Key| Cursor { node, path: join(&self.path, &key.text), problems: self.problems };
         open.into_iter().map(|(key, node)| (key, cursor(node, key))).collect()
+    }
+
+    /// Notes a mistake of the mapping as a whole.
+    pub fn refuse<T>(&self, message: &str) -> Option<T> {
+        self.problems.push(self.at, &self.path, message, None);
+        None
     }
 
     /// Notes every field that nobody asked for.

@@ -269,7 +269,8 @@ fn analysis(at: &Cursor<'_>) -> Option<Analysis> {
         reaches_back(interval, window, at, window_at.is_some());
     }
     let prometheus = fields.or("prometheus", None, |at| prometheus::prometheus(&at).map(Some));
-    let metrics = fields.require("metrics").and_then(|at| metrics::metrics(&at, prometheus.as_ref()));
+    let asking = metrics::Asking { prometheus: prometheus.as_ref(), window: window.unwrap_or(WINDOW) };
+    let metrics = fields.require("metrics").and_then(|at| metrics::metrics(&at, asking));
     let share = ShareSpec { total: None, tolerance: Weight::percent_saturating(5), min_samples: 100 };
     let share = fields.or("share", share.clone(), |at| share_spec(&at, share));
     let false_rollbacks = fields.or("falseRollbacks", false_rollbacks(), |at| match at.fraction()? {

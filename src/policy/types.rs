@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::metric::{Baseline, MetricSource, MetricSpec};
 use super::prometheus::PrometheusSpec;
 use super::weight::Weight;
 use super::window::Windows;
@@ -279,7 +280,10 @@ impl ShiftPolicy {
     pub fn planes(&self) -> impl Iterator<Item = &Name> {
         let counted = self.analysis.metrics.iter().filter_map(|metric| match &metric.source {
             MetricSource::PlaneErrors { plane } => Some(plane),
-            MetricSource::ErrorRate { .. } | MetricSource::SlowRate { .. } => None,
+            MetricSource::ErrorRate { .. }
+            | MetricSource::SlowRate { .. }
+            | MetricSource::Probe(_)
+            | MetricSource::Value(_) => None,
         });
         counted.chain(&self.plane_order)
     }
@@ -335,125 +339,16 @@ pub struct Proof {
 }
 
 impl Analysis {
-    /// What proves that a metric fails. Every metric has an equal part of the chance of a false rollback. Where it compares with the
-    /// source, nine tenths of that part are the comparison's: what is above its limit shows soon enough with the rest.
+    /// What proves that a metric fails. Every metric that counts has an equal part of the chance of a false rollback. Where it compares
+    /// with the source, nine tenths of that part are the comparison's: what is above its limit shows soon enough with the rest.
     pub fn proof(&self, spec: &MetricSpec) -> Proof {
-        let part = self.false_rollbacks / self.metrics.len().max(1) as f64;
+        let counting = self.metrics.iter().filter(|metric| metric.source.counts()).count();
+        let part = self.false_rollbacks / counting.max(1) as f64;
         match spec.baseline {
             Some(Baseline::Source) => Proof { above: 10.0 / part, worse: 10.0 / (9.0 * part) },
             None => Proof { above: 1.0 / part, worse: f64::INFINITY },
         }
     }
-}
-
-/// One measured quantity and its limit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MetricSpec {
-    /// Name, unique in the policy.
-    pub name: Name,
-    /// Where its numbers come from.
-    pub source: MetricSource,
-    /// Highest accepted fraction of bad requests, `0.0..=1.0`.
-    pub max: f64,
-    /// Whether the target is compared with the source.
-    pub baseline: Option<Baseline>,
-    /// The regression that must have been visible before a step is left; without one, `min_samples` alone decide.
-    #[serde(default)]
-    pub detect: Option<Regression>,
-    /// Fewest requests in the window that count as evidence.
-    pub min_samples: u64,
-}
-
-impl MetricSpec {
-    /// The regression that is looked for first.
-    pub fn regression(&self) -> Regression {
-        self.detect.unwrap_or(Regression::Times(2.0))
-    }
-}
-
-/// How much worse than the source a target is.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Regression {
-    /// So many times as many bad requests, above 1.
-    Times(f64),
-    /// So much more, as a fraction of all requests, above 0.
-    Points(f64),
-}
-
-impl Regression {
-    /// As a multiple of a fraction of bad requests.
-    pub fn times_of(self, fraction: f64) -> f64 {
-        match self {
-            Self::Times(times) => times,
-            Self::Points(points) => (fraction + points) / fraction,
-        }
-    }
-}
-
-impl fmt::Display for Regression {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Times(times) => write!(f, "{times}x"),
-            // Ten thousandths of a percent are finer than anybody writes.
-            Self::Points(points) => write!(f, "+{}pp", (points * 1e6).round() / 1e4),
-        }
-    }
-}
-
-/// Where a metric's numbers come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum MetricSource {
-    /// Two PromQL queries that count bad and all requests of one cluster.
-    ErrorRate {
-        /// Counts bad requests.
-        errors: String,
-        /// Counts all requests.
-        total: String,
-    },
-    /// Two PromQL queries that count requests answered in time and all requests of one cluster; the others are bad.
-    SlowRate {
-        /// Counts requests answered in time.
-        within: String,
-        /// Counts all requests.
-        total: String,
-    },
-    /// The plane's own counters of failed and all requests.
-    PlaneErrors {
-        /// The plane that counts.
-        plane: Name,
-    },
-}
-
-/// The two queries behind a metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Queries<'a> {
-    /// Counts some of the requests.
-    pub counted: &'a str,
-    /// Whether those are the bad ones; if not, all others are.
-    pub counts_bad: bool,
-    /// Counts all requests.
-    pub total: &'a str,
-}
-
-impl MetricSource {
-    /// What Prometheus is asked, where it is asked anything.
-    pub fn queries(&self) -> Option<Queries<'_>> {
-        match self {
-            Self::ErrorRate { errors, total } => Some(Queries { counted: errors, counts_bad: true, total }),
-            Self::SlowRate { within, total } => Some(Queries { counted: within, counts_bad: false, total }),
-            Self::PlaneErrors { .. } => None,
-        }
-    }
-}
-
-/// What a metric is compared with besides its limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Baseline {
-    /// The source, serving the same users at the same moment.
-    Source,
 }
 
 /// How the measured share is compared with the weight.

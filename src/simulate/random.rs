@@ -49,6 +49,23 @@ impl Random {
         self.below(100) < percent
     }
 
+    /// How many of `of` events are those that each are with this chance (binomial).
+    pub fn part(&mut self, of: f64, chance: f64) -> f64 {
+        let (whole, chance) = (of.floor(), chance.clamp(0.0, 1.0));
+        let rest = if self.fraction() < of - whole { 1.0 } else { 0.0 };
+        let few = if chance <= 0.5 { chance } else { 1.0 - chance };
+        let (of, mean) = (whole + rest, (whole + rest) * few);
+        let those = if of <= 64.0 {
+            (0..of as u64).filter(|_| self.fraction() < few).count() as f64
+        } else if mean < 16.0 {
+            self.count(mean).min(of)
+        } else {
+            let normal = (0..12).map(|_| self.fraction()).sum::<f64>() - 6.0;
+            (mean + (mean * (1.0 - few)).sqrt() * normal).round().clamp(0.0, of)
+        };
+        if chance <= 0.5 { those } else { of - those }
+    }
+
     /// How often something happens that happens `mean` times on average, each time on its own (Poisson).
     pub fn count(&mut self, mean: f64) -> f64 {
         if mean <= 0.0 {
@@ -78,6 +95,18 @@ mod tests {
         let mut random = Random::new(1_234_567);
         let first = [random.bits(), random.bits(), random.bits()];
         assert_eq!(first, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
+    }
+
+    #[test]
+    fn parts_have_their_mean_and_spread() {
+        let mut random = Random::new(7);
+        for (of, chance) in [(10.0, 0.3), (5_000.0, 0.001), (1_000.0, 0.9)] {
+            let parts: Vec<_> = (0..20_000).map(|_| random.part(of, chance)).collect();
+            let mean = parts.iter().sum::<f64>() / 20_000.0;
+            let spread = parts.iter().map(|part| (part - mean).powi(2)).sum::<f64>() / 20_000.0;
+            assert!((mean - of * chance).abs() < 0.05 * of * chance + 0.01, "{mean} of {of}");
+            assert!((spread - of * chance * (1.0 - chance)).abs() < 0.1 * of * chance + 0.01, "{spread} of {of}");
+        }
     }
 
     #[test]

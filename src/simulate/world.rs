@@ -103,8 +103,12 @@ impl<'c> World<'c> {
             letters_sent: 0,
             window: millis(analysis.window),
             has_prometheus: analysis.share.total.is_some()
-                || analysis.metrics.iter().any(|metric| metric.source.queries().is_some()),
-            excuses: analysis.metrics.iter().all(|metric| metric.baseline.is_some()),
+                || analysis.metrics.iter().any(|metric| !metric.source.templates().is_empty()),
+            excuses: analysis
+                .metrics
+                .iter()
+                .filter(|metric| metric.source.counts())
+                .all(|metric| metric.baseline.is_some()),
             applied: None,
             in_sync: false,
             rollout_until: 0,

@@ -53,6 +53,47 @@ fn lint_reports_every_mistake_at_its_place() {
 }
 
 #[test]
+fn lint_refuses_metrics_that_cannot_be_evaluated() {
+    insta::assert_snapshot!(mistakes("tests/bad/metrics.yaml"));
+}
+
+/// What lint says of a file that it accepts.
+fn advice(arguments: &[&str]) -> String {
+    let output = crossfade(&[&["policy", "lint"], arguments].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[test]
+fn lint_says_what_the_policies_we_ship_can_see() {
+    let mut policies: Vec<_> =
+        std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies")).unwrap().collect();
+    policies.sort_by_key(|entry| entry.as_ref().unwrap().path());
+    let all = policies.into_iter().map(|entry| {
+        let path = entry.unwrap().path();
+        let rate = ["--rate", "200", "--healthy", "0.1%", "--scrape", "15s"];
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        format!("{name}\n{}", advice(&[&[path.to_str().unwrap()], &rate[..]].concat()))
+    });
+    insta::assert_snapshot!(all.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn lint_gives_advice_where_hopes_are_too_high() {
+    insta::assert_snapshot!(advice(&["tests/bad/hopeful.yaml", "--scrape", "10s"]));
+}
+
+#[test]
+fn lint_says_which_steps_a_plane_cannot_represent() {
+    let lab = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/checkout.yaml")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("fine.yaml");
+    std::fs::write(&file, lab.replace("    - setWeight: 1\n", "    - setWeight: 0.01\n")).unwrap();
+    let said = advice(&[file.to_str().unwrap()]);
+    assert!(said.contains("step 1: on edge of servers that weigh alike"), "{said}");
+}
+
+#[test]
 fn lint_reports_documents_that_contradict_each_other() {
     insta::assert_snapshot!(mistakes("tests/bad/disagreeing.yaml"));
 }
@@ -306,14 +347,12 @@ fn prometheus(requests: usize, answer: fn(&str) -> String) -> (String, std::thre
 
 #[test]
 fn explain_asks_once_and_says_why() {
-    let (address, server) = prometheus(4, |asked| {
-        let value = match (asked.contains("5.."), asked.contains("green")) {
-            (true, true) => "120",
-            (true, false) => "2",
-            (false, _) => "1000",
-        };
-        let series = serde_json::json!({"metric": {}, "value": [1, value]});
-        serde_json::json!({"status": "success", "data": {"resultType": "vector", "result": [series]}}).to_string()
+    // As one query, in this order: bad and all of blue, of green, and how old the newest samples are.
+    let (address, server) = prometheus(1, |asked| {
+        assert!(asked.contains("timestamp"), "{asked}");
+        let series = |(index, value): (usize, &&str)| serde_json::json!({"metric": {"crossfade_query": index.to_string()}, "value": [1, value]});
+        let series: Vec<_> = ["2", "1000", "120", "1000", "3", "4.5"].iter().enumerate().map(series).collect();
+        serde_json::json!({"status": "success", "data": {"resultType": "vector", "result": series}}).to_string()
     });
     let lab = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/checkout.yaml")).unwrap();
     let directory = tempfile::tempdir().unwrap();
@@ -323,7 +362,13 @@ fn explain_asks_once_and_says_why() {
     server.join().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let shown = text(&output.stdout);
-    for told in ["cluster=\"green\",code=~\"5..\"", "2.0 of 1000.0 requests bad", "120.0 of 1000.0", "Fail", "proof"] {
+    for told in [
+        "cluster=\"green\",code=~\"5..\"",
+        "2.0 of 1000.0 requests bad",
+        "120.0 of 1000.0 requests bad; newest sample 4.5 s old",
+        "Fail",
+        "proof",
+    ] {
         assert!(shown.contains(told), "{told} in {shown}");
     }
 }

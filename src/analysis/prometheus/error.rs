@@ -1,4 +1,4 @@
-//! Why a question has no answer that could be used. PURE.
+//! Why a question has no answer that could be used. No IO.
 
 use std::time::Duration;
 

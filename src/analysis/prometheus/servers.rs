@@ -6,12 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::keyring::{Empty, Keyring};
 use super::{Inner, Prometheus, PrometheusError};
 use crate::policy::{Assignment, Name, PrometheusSpec};
+use crate::telemetry::durations::Durations;
 
 /// Clones share everything.
 #[derive(Clone)]
 pub struct Servers {
     keyring: Arc<dyn Keyring>,
     known: Arc<Mutex<HashMap<Account, Weak<Inner>>>>,
+    /// How long they were waited for.
+    durations: Durations,
 }
 
 /// A server and, where it takes a Secret to be let in, the namespace that has it.
@@ -20,7 +23,12 @@ type Account = (PrometheusSpec, Option<Name>);
 impl Servers {
     /// Nobody is asked yet.
     pub fn new(keyring: impl Keyring + 'static) -> Self {
-        Self { keyring: Arc::new(keyring), known: Arc::default() }
+        Self { keyring: Arc::new(keyring), known: Arc::default(), durations: Durations::default() }
+    }
+
+    /// The same, with every wait for an answer counted there.
+    pub fn measured(self, durations: &Durations) -> Self {
+        Self { durations: durations.clone(), ..self }
     }
 
     /// Only those that let everybody in.
@@ -37,7 +45,7 @@ impl Servers {
         if let Some(inner) = known.get(&account).and_then(Weak::upgrade) {
             return Ok(Some(Prometheus(inner)));
         }
-        let made = Prometheus::new(spec, namespace, Arc::clone(&self.keyring))?;
+        let made = Prometheus::measured(spec, namespace, Arc::clone(&self.keyring), self.durations.clone())?;
         known.retain(|_, inner| inner.strong_count() > 0);
         known.insert(account, Arc::downgrade(&made.0));
         Ok(Some(made))

@@ -11,6 +11,7 @@ fn spec() -> MetricSpec {
         baseline: Some(Baseline::Source),
         detect: None,
         min_samples: 50,
+        silence: Default::default(),
     }
 }
 

@@ -149,7 +149,7 @@ pub struct SecretEntry {
 
 /// One measured quantity and its limit.
 #[derive(KubeSchema, Debug, Clone, Serialize, Deserialize)]
-#[x_kube(validation = ("(has(self.errorRate) ? 1 : 0) + (has(self.slowRate) ? 1 : 0) + (has(self.planeErrors) ? 1 : 0) == 1", "needs exactly one of errorRate, slowRate, planeErrors"))]
+#[x_kube(validation = ("[has(self.errorRate), has(self.slowRate), has(self.planeErrors), has(self.probe), has(self.quantile), has(self.value), has(self.alerts)].filter(kind, kind).size() == 1", "needs exactly one of errorRate, slowRate, planeErrors, probe, quantile, value, alerts"))]
 #[serde(rename_all = "camelCase")]
 pub struct Metric {
     /// Name, unique in the policy.
@@ -160,16 +160,85 @@ pub struct Metric {
     pub slow_rate: Option<SlowRate>,
     /// The plane's own counters.
     pub plane_errors: Option<PlaneErrors>,
-    /// Highest accepted fraction of bad requests, as `1%` or `0.01`.
-    pub max: Scalar,
+    /// Questions of the controller's own to both sides.
+    pub probe: Option<Probe>,
+    /// A quantile of a histogram, and its range.
+    pub quantile: Option<Quantile>,
+    /// A number, and its range.
+    pub value: Option<NumberInRange>,
+    /// Alerts that must not fire.
+    pub alerts: Option<Alerts>,
+    /// Highest accepted fraction of bad requests, as `1%` or `0.01`, of metrics that count requests.
+    pub max: Option<Scalar>,
     /// `source` excuses the target by as much as the source itself shows; `none` does not.
     pub baseline: Option<String>,
     /// The regression against the source that is to be found, as `2x` or `+1pp`.
     pub detect: Option<String>,
     /// Fewest requests in the window that count as evidence.
     pub min_samples: Option<Scalar>,
-    /// `hold`: missing data neither advances nor rolls back.
+    /// What no data comes to once its budget is spent: `hold`, `pass` or `fail`.
     pub on_no_data: Option<String>,
+    /// How long there may be no data without interruption.
+    pub no_data_budget: Option<String>,
+    /// How long it may be an error without interruption, until a person is asked.
+    pub error_budget: Option<String>,
+}
+
+/// A question to both sides; exactly one of three.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Probe {
+    /// A URL that is got; any status below 400 is good.
+    pub http: Option<String>,
+    /// A `host:port` that is connected to.
+    pub tcp: Option<String>,
+    /// A gRPC server that is asked for its health.
+    pub grpc: Option<Grpc>,
+    /// Longest wait for an answer.
+    pub timeout: Option<String>,
+}
+
+/// A gRPC server.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Grpc {
+    /// Its URL.
+    pub url: String,
+    /// The service; all of the server unless given.
+    pub service: Option<String>,
+}
+
+/// A quantile of a histogram.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Quantile {
+    /// Query for the buckets of one cluster, by `le`.
+    pub buckets: String,
+    /// Which quantile, as `0.99`.
+    pub q: Scalar,
+    /// The lowest accepted one.
+    pub min: Option<Scalar>,
+    /// The highest accepted one.
+    pub max: Option<Scalar>,
+    /// How long it has to be out of range to fail.
+    pub r#for: Option<String>,
+}
+
+/// A number and its range.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct NumberInRange {
+    /// Query for the number of one cluster.
+    pub query: String,
+    /// The lowest accepted one.
+    pub min: Option<Scalar>,
+    /// The highest accepted one.
+    pub max: Option<Scalar>,
+    /// How long it has to be out of range to fail.
+    pub r#for: Option<String>,
+}
+
+/// Alerts that must not fire.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Alerts {
+    /// A selector of their labels.
+    pub matching: String,
 }
 
 /// Queries of an error rate.

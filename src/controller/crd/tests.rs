@@ -26,7 +26,7 @@ fn spec(kind: &str) -> Value {
 const VARIANTS: [&[&str]; 4] = [
     &["haproxy", "embedded"],
     &["setWeight", "pause", "approval", "drill"],
-    &["errorRate", "slowRate", "planeErrors"],
+    &["errorRate", "slowRate", "planeErrors", "probe", "quantile", "value", "alerts"],
     &["value", "valueFrom"],
 ];
 
@@ -35,7 +35,7 @@ fn full(schema: &Value, path: &str, known: &mut BTreeMap<String, Vec<String>>) -
     if schema["items"].is_object() {
         let items = &schema["items"];
         let has = |name: &&str| items["properties"].get(name).is_some();
-        let variants = VARIANTS.into_iter().find(|names| names.iter().any(has)).unwrap_or(&[""]);
+        let variants = VARIANTS.into_iter().find(|names| names.iter().all(has)).unwrap_or(&[""]);
         let entries = variants.iter().enumerate().map(|(index, variant)| {
             let mut entry = full(items, &format!("{path}[{index}]"), known);
             if let Some(entry) = entry.as_object_mut() {

@@ -1,12 +1,22 @@
 use super::*;
+use crate::analysis::lasting::Lasting;
 use crate::migration::snapshot::SidePair;
-use crate::policy::{MetricSource, Name};
+use crate::policy::Name;
+use crate::policy::metric::Silence;
 
 const PROOF: Proof = Proof { above: 2_000.0, worse: 2_000.0 };
 
 fn spec(baseline: Option<Baseline>) -> MetricSpec {
     let source = MetricSource::ErrorRate { errors: "e".into(), total: "t".into() };
-    MetricSpec { name: Name::new("errors").unwrap(), source, max: 0.01, baseline, detect: None, min_samples: 50 }
+    MetricSpec {
+        name: Name::new("errors").unwrap(),
+        source,
+        max: 0.01,
+        baseline,
+        detect: None,
+        min_samples: 50,
+        silence: Silence::default(),
+    }
 }
 
 fn counts(bad: f64, total: f64) -> SideSample {
@@ -14,7 +24,12 @@ fn counts(bad: f64, total: f64) -> SideSample {
 }
 
 fn learnt(above: f64, worse: f64) -> Learnt {
-    Learnt { above, worse, gathered: SidePair { source: (90.0, 9_000.0), target: (10.0, 1_000.0) } }
+    Learnt {
+        above,
+        worse,
+        gathered: SidePair { source: (90.0, 9_000.0), target: (10.0, 1_000.0) },
+        lasting: Lasting::default(),
+    }
 }
 
 fn proof(spec: &MetricSpec) -> Proof {
@@ -88,7 +103,7 @@ fn a_step_is_left_only_once_the_named_regression_would_have_shown() {
     let after = |requests: f64| {
         let gathered =
             SidePair { source: (requests * 0.009, requests * 0.9), target: (requests * 0.001, requests * 0.1) };
-        Learnt { above: 0.1, worse: 0.1, gathered }
+        Learnt { above: 0.1, worse: 0.1, gathered, lasting: Lasting::default() }
     };
     let judged = |learnt: &Learnt| {
         judge(&spec, &SidePair { source: counts(9.0, 900.0), target: counts(1.0, 100.0) }, Some(learnt), PROOF)

@@ -8,6 +8,7 @@
 
 use super::Gates;
 use crate::gate::{Verdict, capacity};
+use crate::migration::check::Check;
 use crate::migration::snapshot::Snapshot;
 use crate::migration::state::{Cause, Origin, Phase, State};
 use crate::migration::waiting::WaitingOn;
@@ -46,8 +47,8 @@ fn threat(state: &State, snapshot: &Snapshot, origin: &Origin, gates: &Gates) ->
     }
     let failed = gates.metrics.iter().find(|(_, finding)| finding.verdict == Verdict::Fail);
     if let Some((metric, finding)) = failed {
-        let account = finding.account.clone();
-        return Some(Cause::MetricFailed { metric: metric.clone(), account, weight });
+        let Check { name, finding, basis } = Check::new(state, snapshot, metric, finding);
+        return Some(Cause::MetricFailed { metric: name, account: finding.account, weight, basis });
     }
     let lost = snapshot.target.known().and_then(|target| capacity::lost(&origin.replicas, target));
     lost.map(|workload| Cause::TargetLost { workload, weight })

@@ -1,51 +1,89 @@
 //! The metrics of a policy. PURE.
 
-use crate::analysis::{promql, template};
-use crate::policy::cursor::{Cursor, Fields};
-use crate::policy::prometheus::PrometheusSpec;
-use crate::policy::types::*;
+mod sources;
 
-/// `analysis.metrics`; `prometheus` is the server that was named, or that none was.
-pub(super) fn metrics(at: &Cursor<'_>, prometheus: Option<&Option<PrometheusSpec>>) -> Option<Vec<MetricSpec>> {
+use jiff::SignedDuration;
+
+pub(super) use self::sources::query;
+use self::sources::source;
+use crate::policy::cursor::{Cursor, Fields};
+use crate::policy::metric::*;
+use crate::policy::prometheus::PrometheusSpec;
+
+/// What a metric may ask: the server that was named, or that none was, and how long a number may be out of range unless it says.
+#[derive(Clone, Copy)]
+pub(super) struct Asking<'a> {
+    pub prometheus: Option<&'a Option<PrometheusSpec>>,
+    pub window: SignedDuration,
+}
+
+/// `analysis.metrics`.
+pub(super) fn metrics(at: &Cursor<'_>, asking: Asking<'_>) -> Option<Vec<MetricSpec>> {
     at.each_named(|item| {
         let mut fields = item.fields()?;
         let name = fields.require("name").and_then(|at| at.name());
-        let source = source(&mut fields, prometheus);
-        let max = fields.require("max").and_then(|at| match at.fraction()? {
-            max if max > 0.0 && max < 1.0 => Some(max),
-            0.0 => at.refuse(
-                "accepts not one bad request of any number, so that every step ends in a rollback",
-                Some("write the highest fraction that users do not mind, such as 0.1%"),
-            ),
-            _ => at
-                .refuse("accepts a target on which every request fails", Some("write 1% for one request in a hundred")),
-        });
+        let source = source(&mut fields, asking);
+        let counts = !["quantile", "value", "alerts"].iter().any(|kind| item.peek(kind).is_some());
+        let max = if counts { fields.require("max").and_then(|at| limit(&at)) } else { uncounted(&mut fields) };
+        let probes = matches!(source, Some(MetricSource::Probe(_)));
+        // Where our own way to both clusters is cut, neither answers: that is no fault of the target.
+        let usual = probes.then_some(Baseline::Source);
         let baseline =
-            fields.or("baseline", None, |at| at.one_of(&[("source", Some(Baseline::Source)), ("none", None)]));
+            fields.or("baseline", usual, |at| at.one_of(&[("source", Some(Baseline::Source)), ("none", None)]));
         let detect_at = fields.get("detect");
         let detect = detect_at.as_ref().map_or(Some(None), |at| regression(at).map(Some));
-        let min_samples = fields.or("minSamples", 50, |at| at.count(1));
-        let on_no_data = fields.or("onNoData", (), |at| match at.text()?.as_str() {
-            "hold" => Some(()),
-            _ => at.refuse(
-                "only hold is possible: missing data neither advances nor rolls back",
-                Some("write onNoData: hold, or leave it out"),
-            ),
-        });
+        let few = if probes { 2 } else { 50 };
+        let min_samples = fields.or("minSamples", few, |at| at.count(1));
+        let silence = silence(&mut fields);
         fields.finish();
+        if let (Some(at), false) = (&detect_at, counts) {
+            return at.refuse("is for metrics that count requests", None);
+        }
         if let (Some(at), Some(None)) = (&detect_at, baseline) {
             return at.refuse("compares with the source, which is not the baseline", Some("add baseline: source"));
         }
-        let metric = MetricSpec {
+        Some(MetricSpec {
             name: name?,
             source: source?,
             max: max?,
             baseline: baseline?,
             detect: detect?,
             min_samples: min_samples?,
-        };
-        on_no_data.and(Some(metric))
+            silence: silence?,
+        })
     })
+}
+
+/// The highest accepted fraction.
+fn limit(at: &Cursor<'_>) -> Option<f64> {
+    match at.fraction()? {
+        max if max > 0.0 && max < 1.0 => Some(max),
+        0.0 => at.refuse(
+            "accepts not one bad request of any number, so that every step ends in a rollback",
+            Some("write the highest fraction that users do not mind, such as 0.1%"),
+        ),
+        _ => at.refuse("accepts a target on which every request fails", Some("write 1% for one request in a hundred")),
+    }
+}
+
+/// What does not count requests has no fraction of bad ones.
+fn uncounted(fields: &mut Fields<'_>) -> Option<f64> {
+    match fields.get("max") {
+        Some(at) => {
+            at.refuse("is for metrics that count requests", Some("the range of a number stands beside its query"))
+        }
+        None => Some(1.0),
+    }
+}
+
+fn silence(fields: &mut Fields<'_>) -> Option<Silence> {
+    let usual = Silence::default();
+    let words = [("hold", OnNoData::Hold), ("pass", OnNoData::Pass), ("fail", OnNoData::Fail)];
+    let on_no_data = fields.or("onNoData", usual.on_no_data, |at| at.one_of(&words));
+    let least = SignedDuration::from_secs(1);
+    let no_data_budget = fields.or("noDataBudget", usual.no_data_budget, |at| at.duration(least));
+    let error_budget = fields.or("errorBudget", usual.error_budget, |at| at.duration(least));
+    Some(Silence { on_no_data: on_no_data?, no_data_budget: no_data_budget?, error_budget: error_budget? })
 }
 
 /// `2x`, or `+1pp`.
@@ -66,52 +104,5 @@ fn regression(at: &Cursor<'_>) -> Option<Regression> {
         }
         Some(regression) => Some(regression),
         None => at.refuse("is not a regression", HELP),
-    }
-}
-
-fn source(fields: &mut Fields<'_>, prometheus: Option<&Option<PrometheusSpec>>) -> Option<MetricSource> {
-    match fields.variant(&["errorRate", "slowRate", "planeErrors"])? {
-        ("errorRate", at) => {
-            let (errors, total) = queries(&at, "errors", prometheus)?;
-            Some(MetricSource::ErrorRate { errors, total })
-        }
-        ("slowRate", at) => {
-            let (within, total) = queries(&at, "within", prometheus)?;
-            Some(MetricSource::SlowRate { within, total })
-        }
-        (_, at) => {
-            let mut fields = at.fields()?;
-            let plane = fields.require("plane").and_then(|at| at.name());
-            fields.finish();
-            Some(MetricSource::PlaneErrors { plane: plane? })
-        }
-    }
-}
-
-/// A query that counts some requests, called `some`, and one that counts all.
-fn queries(
-    at: &Cursor<'_>,
-    some: &'static str,
-    prometheus: Option<&Option<PrometheusSpec>>,
-) -> Option<(String, String)> {
-    let mut fields = at.fields()?;
-    let counted = fields.require(some).and_then(|at| query(&at));
-    let total = fields.require("total").and_then(|at| query(&at));
-    fields.finish();
-    if prometheus == Some(&None) {
-        return at.refuse("needs a Prometheus to ask", Some("add analysis.prometheus.address"));
-    }
-    Some((counted?, total?))
-}
-
-/// A query that tells the two clusters apart and follows the window.
-pub(super) fn query(at: &Cursor<'_>) -> Option<String> {
-    let text = at.text()?;
-    if let Err(error) = template::check(&text) {
-        return at.refuse(error.to_string(), Some(error.help()));
-    }
-    match promql::read(&text) {
-        Ok(_) => Some(text),
-        Err(why) => at.refuse(why, None),
     }
 }

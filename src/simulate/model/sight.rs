@@ -133,6 +133,7 @@ impl Sight {
             plane_problems: Vec::new(),
             metrics: metrics.map(|metric| (metric.name.clone(), sample.clone())).collect(),
             learnt: Default::default(),
+            ages: Default::default(),
             share: sample,
         }
     }

@@ -29,7 +29,7 @@ fn limit(spec: &MetricSpec, sample: &MetricSample) -> f64 {
 /// Enough requests, and no more bad ones among them than are accepted.
 pub(super) fn within_limits(spec: &MetricSpec, sample: &MetricSample) -> bool {
     let enough = |(_, total): &(f64, f64)| *total >= spec.min_samples as f64;
-    fraction(&sample.target).filter(enough).is_some_and(|(bad, _)| bad <= limit(spec, sample))
+    !spec.source.counts() || fraction(&sample.target).filter(enough).is_some_and(|(bad, _)| bad <= limit(spec, sample))
 }
 
 /// More bad requests than are accepted, or than on the source where that is the baseline: the least a rollback needs.
@@ -52,7 +52,7 @@ pub(super) fn share_agrees(spec: &ShareSpec, weight: Weight, sample: &SidePair<S
     let total = |sample: &SideSample| match sample {
         SideSample::Counts { total, .. } => Some(*total),
         SideSample::NoData(_) => Some(0.0),
-        SideSample::Error(_) => None,
+        SideSample::Error(_) | SideSample::Value { .. } => None,
     };
     let (Some(source), Some(target)) = (total(&sample.source), total(&sample.target)) else { return false };
     let (all, wanted) = (source + target, weight.fraction());

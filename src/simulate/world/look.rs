@@ -13,6 +13,7 @@ use crate::analysis::record::{self, Reach, Record, Stage};
 use crate::cluster::{ObjectRef, Replicas};
 use crate::migration::Snapshot;
 use crate::migration::snapshot::{MirrorView, MirroredObject, Observed, SidePair, SideSample};
+use crate::policy::metric::Range;
 use crate::policy::{Assignment, MetricSource, Name};
 use crate::simulate::case::{Lie, Moment, millis};
 
@@ -44,6 +45,8 @@ struct Reading {
 enum Source {
     Prometheus,
     Plane(usize),
+    /// Always well.
+    Within(Range),
 }
 
 /// A snapshot, and how to fill it.
@@ -80,6 +83,10 @@ impl Sight {
             let source = match &spec.source {
                 MetricSource::ErrorRate { .. } | MetricSource::SlowRate { .. } => Source::Prometheus,
                 MetricSource::PlaneErrors { plane } => Source::Plane(place(plane)),
+                // As soon as a plane sees a side fail, so does whoever asks it.
+                MetricSource::Probe(_) => Source::Plane(0),
+                // Stories break requests, and nothing else that could be measured.
+                MetricSource::Value(value) => Source::Within(value.range),
             };
             Metric { name: spec.name.clone(), source, fresh: Record::new(spec, analysis.window) }
         });
@@ -101,6 +108,7 @@ impl Sight {
             plane_problems: Vec::new(),
             metrics: metrics.iter().map(|metric| (metric.name.clone(), sample())).collect(),
             learnt: AllLearnt::new(),
+            ages: Default::default(),
             share: sample(),
         };
         Self { snapshot, workload, metrics, window: analysis.window }
@@ -118,6 +126,7 @@ impl Sight {
             *sample = match metric.source {
                 Source::Prometheus => world.prometheus(None),
                 Source::Plane(plane) => pair(readings.counted(world, plane)),
+                Source::Within(range) => within(range),
             };
         }
         self.learn(world, stage, readings);
@@ -154,6 +163,7 @@ impl Sight {
                     }
                     readings.since_start(world, plane, world.now)
                 }
+                Source::Within(_) => None,
             };
             if totals.is_some() && matches!(metric.source, Source::Prometheus) {
                 readings.reach.read(now);
@@ -229,6 +239,12 @@ fn pair(counts: Option<Counts>) -> SidePair<SideSample> {
         },
         None => SidePair { source: no_data(), target: no_data() },
     }
+}
+
+/// Both sides with a number that is accepted.
+fn within(range: Range) -> SidePair<SideSample> {
+    let side = || SideSample::Value { value: range.min.or(range.max).unwrap_or_default(), count: None };
+    SidePair { source: side(), target: side() }
 }
 
 fn no_data() -> SideSample {

@@ -193,6 +193,7 @@ fn snapshot(dice: &mut Dice<'_>, state: &State) -> Snapshot {
         plane_problems: if dice.happens(5) { vec!["too fine".into()] } else { Vec::new() },
         metrics: [(name("errors"), metric(dice))].into(),
         learnt: BTreeMap::new(),
+        ages: Default::default(),
         share: share(dice, state),
     }
 }

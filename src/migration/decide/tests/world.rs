@@ -164,6 +164,7 @@ impl World {
             plane_problems: self.problems.clone(),
             metrics: [(name("errors"), sample.clone())].into(),
             learnt: BTreeMap::new(),
+            ages: Default::default(),
             share: sample,
         }
     }

@@ -38,10 +38,10 @@ impl Lab {
         self.start(command, file)
     }
 
-    /// Starts another attempt in the background, also where the last one went back.
-    pub fn run_again(&self, file: &Path) -> Run<'_> {
+    /// Starts another attempt in the background, also where the last one went back, and tells what it measures at an address.
+    pub fn run_again(&self, file: &Path, metrics: &str) -> Run<'_> {
         let mut command = self.crossfade();
-        command.arg("run").arg("--again");
+        command.args(["run", "--again", "--metrics", metrics]);
         self.start(command, file)
     }
 

@@ -1,0 +1,116 @@
+//! What was recorded, drawn: the fraction of bad requests over time, the limit, and where healthy targets went back. PURE.
+
+use std::fmt::Write;
+
+use crate::analysis::backtest::{Backtest, Recording};
+use crate::policy::{MetricSpec, ShiftPolicy};
+
+/// Columns of a chart in the terminal.
+const WIDTH: usize = 72;
+/// Rows of it.
+const HEIGHT: usize = 6;
+const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// The greatest fraction of bad requests in each of so many equal parts of the recording; none where nothing was counted.
+fn columns(recording: &Recording, spec: &MetricSpec, width: usize) -> Vec<Option<f64>> {
+    let Some(grains) = recording.metrics.get(&spec.name) else { return Vec::new() };
+    let mut columns = vec![None; width.min(grains.len())];
+    let wide = columns.len();
+    for (index, grain) in grains.iter().enumerate() {
+        let (source, target) = (grain.source.unwrap_or_default(), grain.target.unwrap_or_default());
+        let (bad, all) = (source.0 + target.0, source.1 + target.1);
+        if all > 0.0 {
+            let column: &mut Option<f64> = &mut columns[index * wide / grains.len()];
+            *column = Some(column.unwrap_or_default().max(bad / all));
+        }
+    }
+    columns
+}
+
+/// In which of so many parts healthy targets went back for a metric.
+fn alarms(recording: &Recording, spec: &MetricSpec, result: &Backtest, width: usize) -> Vec<bool> {
+    let grains = recording.metrics.get(&spec.name).map_or(0, Vec::len);
+    let mut marks = vec![false; width];
+    let lasts = recording.grain.as_secs_f64() * grains as f64;
+    for alarm in result.alarms.iter().filter(|alarm| alarm.metric == spec.name) {
+        let passed = alarm.at.duration_since(recording.from).as_secs_f64();
+        if let Some(mark) = marks.get_mut(((passed / lasts) * width as f64) as usize) {
+            *mark = true;
+        }
+    }
+    marks
+}
+
+/// A chart of each metric, in blocks.
+pub(super) fn terminal(policy: &ShiftPolicy, recording: &Recording, result: &Backtest) -> Vec<String> {
+    let mut lines = Vec::new();
+    for spec in policy.analysis.metrics.iter().filter(|spec| recording.metrics.contains_key(&spec.name)) {
+        let columns = columns(recording, spec, WIDTH);
+        let top = columns.iter().flatten().fold(spec.max, |top, fraction| top.max(*fraction));
+        let limit = (spec.max / top * HEIGHT as f64).ceil() as usize;
+        lines.push(String::new());
+        lines.push(format!(
+            "{}: bad requests, up to {:.3}%; - is max, {:.3}%",
+            spec.name,
+            top * 100.0,
+            spec.max * 100.0
+        ));
+        for row in (1..=HEIGHT).rev() {
+            let cell = |fraction: &Option<f64>| {
+                let filled = fraction.map_or(0.0, |fraction| fraction / top * HEIGHT as f64 - (row - 1) as f64);
+                match (filled * 8.0).ceil().clamp(0.0, 8.0) as usize {
+                    0 if row == limit => '-',
+                    eighths => BLOCKS[eighths],
+                }
+            };
+            lines.push(format!("  {}", columns.iter().map(cell).collect::<String>()).trim_end().to_owned());
+        }
+        let marks = alarms(recording, spec, result, columns.len());
+        if marks.contains(&true) {
+            let row: String = marks.iter().map(|mark| if *mark { '^' } else { ' ' }).collect();
+            lines.push(format!("  {}", row.trim_end()));
+            lines.push("  ^ a healthy target went back here".to_owned());
+        }
+    }
+    lines
+}
+
+/// The same as a picture.
+pub(super) fn svg(policy: &ShiftPolicy, recording: &Recording, result: &Backtest) -> String {
+    const WIDE: f64 = 960.0;
+    const TALL: f64 = 160.0;
+    const APART: f64 = 210.0;
+    let drawn: Vec<_> =
+        policy.analysis.metrics.iter().filter(|spec| recording.metrics.contains_key(&spec.name)).collect();
+    let height = APART * drawn.len().max(1) as f64;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
+        WIDE + 40.0
+    );
+    for (index, spec) in drawn.into_iter().enumerate() {
+        let columns = columns(recording, spec, WIDE as usize);
+        let top = columns.iter().flatten().fold(spec.max, |top, fraction| top.max(*fraction));
+        let y = |fraction: f64| TALL * (1.0 - fraction / top);
+        let x = |column: usize| WIDE * column as f64 / columns.len().max(1) as f64;
+        let _ = writeln!(svg, "<g transform=\"translate(20,{})\">", APART * index as f64 + 30.0);
+        let _ =
+            writeln!(svg, "<text y=\"-8\">{}: bad requests, up to {:.3}%; dashed: max</text>", spec.name, top * 100.0);
+        let points = columns.iter().enumerate().filter_map(|(column, fraction)| Some((column, (*fraction)?)));
+        let points: Vec<_> = points.map(|(column, fraction)| format!("{:.1},{:.1}", x(column), y(fraction))).collect();
+        let _ = writeln!(svg, "<polyline fill=\"none\" stroke=\"#2a6\" points=\"{}\"/>", points.join(" "));
+        let limit = y(spec.max);
+        let _ = writeln!(
+            svg,
+            "<line x2=\"{WIDE}\" y1=\"{limit:.1}\" y2=\"{limit:.1}\" stroke=\"#888\" stroke-dasharray=\"6 4\"/>"
+        );
+        for (column, _) in alarms(recording, spec, result, columns.len()).iter().enumerate().filter(|(_, mark)| **mark)
+        {
+            let x = x(column);
+            let _ = writeln!(svg, "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"0\" y2=\"{TALL}\" stroke=\"#c33\"/>");
+        }
+        svg += "</g>\n";
+    }
+    svg += "</svg>\n";
+    svg
+}

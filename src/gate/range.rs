@@ -1,0 +1,121 @@
+//! Whether a number of the target's is within its range. PURE.
+//!
+//! For what cannot be counted: a quantile, a queue, alerts that fire. A number says nothing about chance, so there is no proof here, only time.
+//!
+//! **Trip.** The target's number has been out of range for as long as `for` says, without interruption, and is so now. Where the source is
+//! the baseline and out of range too, that excuses the target: what both have is no reason to move traffic back.
+//!
+//! **First start.** Before the target has traffic nothing has lasted; out of range, the first step is not taken.
+//!
+//! **Recovery.** One look within range begins anew.
+//!
+//! **Missing data** is `NoData`: no series, NaN, and fewer than `minSamples` requests behind a quantile. It does not count as time within
+//! range, nor as more time out of it once a window has passed.
+
+use super::{Finding, Verdict};
+use crate::analysis::lasting::Lasting;
+use crate::migration::snapshot::{MetricSample, SideSample};
+use crate::policy::MetricSpec;
+use crate::policy::metric::{ValueKind, ValueSpec};
+
+/// Judges a number.
+pub fn judge(spec: &MetricSpec, value: &ValueSpec, sample: &MetricSample, lasting: Lasting) -> Finding {
+    let number = match &sample.target {
+        SideSample::Value { count: Some(count), .. } if *count < spec.min_samples as f64 => {
+            let told = format!("{count:.0} of the {} requests that count as evidence", spec.min_samples);
+            return Finding::new(Verdict::NoData, told);
+        }
+        SideSample::Value { value, .. } => *value,
+        SideSample::NoData(why) => return Finding::new(Verdict::NoData, why),
+        SideSample::Error(why) => return Finding::new(Verdict::Error, why),
+        SideSample::Counts { .. } => return Finding::new(Verdict::NoData, "it was counted, where a number is needed"),
+    };
+    let source = match (&sample.source, spec.baseline) {
+        (SideSample::Value { value, .. }, Some(_)) => Some(*value),
+        _ => None,
+    };
+    let account = account(value, number, source);
+    let long = lasting.outside;
+    if value.range.holds(number) {
+        Finding::new(Verdict::Pass, account)
+    } else if source.is_some_and(|source| !value.range.holds(source)) {
+        Finding::new(Verdict::NoData, format!("{account}; the source is out of range too"))
+    } else if long >= value.lasting {
+        Finding::new(Verdict::Fail, format!("{account}; out of range for {long:#}"))
+    } else {
+        Finding::new(Verdict::NoData, format!("{account}; out of range for {long:#} of {:#}", value.lasting))
+    }
+}
+
+/// Whether the target's number is out of range, where there is one.
+pub fn is_outside(value: &ValueSpec, sample: &MetricSample) -> Option<bool> {
+    match sample.target {
+        SideSample::Value { value: number, .. } => Some(!value.range.holds(number)),
+        _ => None,
+    }
+}
+
+fn account(spec: &ValueSpec, number: f64, source: Option<f64>) -> String {
+    let source = source.map_or_else(String::new, |source| format!(", source {source}"));
+    match spec.kind {
+        ValueKind::Alerts => format!("{number} alerts firing{source}"),
+        ValueKind::Value | ValueKind::Quantile => format!("{number}; allowed {}{source}", spec.range),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::SignedDuration;
+
+    use crate::migration::snapshot::SidePair;
+    use crate::policy::metric::{Range, Silence};
+    use crate::policy::{Baseline, MetricSource, Name};
+
+    fn spec(baseline: Option<Baseline>) -> MetricSpec {
+        let value = ValueSpec {
+            kind: ValueKind::Value,
+            query: "q".into(),
+            total: None,
+            range: Range { min: Some(1.0), max: Some(5.0) },
+            lasting: SignedDuration::from_secs(30),
+        };
+        MetricSpec {
+            name: Name::new("queue").unwrap(),
+            source: MetricSource::Value(value),
+            max: 1.0,
+            baseline,
+            detect: None,
+            min_samples: 50,
+            silence: Silence::default(),
+        }
+    }
+
+    fn verdict(baseline: Option<Baseline>, source: SideSample, target: SideSample, seconds: i64) -> Verdict {
+        let spec = spec(baseline);
+        let MetricSource::Value(value) = &spec.source else { unreachable!() };
+        let lasting = Lasting { outside: SignedDuration::from_secs(seconds), ..Lasting::default() };
+        judge(&spec, value, &SidePair { source, target }, lasting).verdict
+    }
+
+    #[test]
+    fn out_of_range_for_long_enough_and_not_with_the_source() {
+        let number = |value| SideSample::Value { value, count: None };
+        let few = SideSample::Value { value: 9.0, count: Some(49.0) };
+        let nothing = || SideSample::NoData("no series".into());
+        for (baseline, source, target, seconds, expected) in [
+            (None, nothing(), number(1.0), 0, Verdict::Pass),
+            (None, nothing(), number(5.0), 0, Verdict::Pass),
+            (None, nothing(), number(5.1), 29, Verdict::NoData),
+            (None, nothing(), number(5.1), 30, Verdict::Fail),
+            (None, number(9.0), number(0.9), 30, Verdict::Fail),
+            (Some(Baseline::Source), number(9.0), number(9.0), 30, Verdict::NoData),
+            (Some(Baseline::Source), nothing(), number(9.0), 30, Verdict::Fail),
+            (None, nothing(), few, 30, Verdict::NoData),
+            (None, nothing(), nothing(), 30, Verdict::NoData),
+            (None, nothing(), SideSample::Error("refused".into()), 30, Verdict::Error),
+        ] {
+            assert_eq!(verdict(baseline, source, target.clone(), seconds), expected, "{target:?} for {seconds} s");
+        }
+    }
+}

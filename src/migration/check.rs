@@ -1,0 +1,155 @@
+//! What one check of a metric was about: everything that whoever doubts a verdict needs. PURE.
+//!
+//! It is in every report, in the status of an object, and in the cause of a rollback, so that the journal has it too.
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use super::snapshot::{MetricSample, SidePair, SideSample, Snapshot};
+use super::state::State;
+use crate::analysis::questions::Questions;
+use crate::analysis::record::Learnt;
+use crate::gate::Finding;
+use crate::policy::metric::{OnNoData, ProbeSpec, Range};
+use crate::policy::{Analysis, Assignment, Baseline, MetricSource, MetricSpec, Name};
+
+/// One metric in one pass.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// Its name.
+    pub name: Name,
+    /// What the gate said.
+    #[serde(flatten)]
+    pub finding: Finding,
+    /// What it said that on; nothing in reports of versions before this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Box<Basis>>,
+}
+
+/// What a verdict stands on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Basis {
+    /// What kind of metric it is.
+    pub kind: String,
+    /// The queries as they were asked, source before target; of a probe, where it asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<String>,
+    /// How far they look back.
+    pub window: SignedDuration,
+    /// The source's numbers.
+    pub source: SideSample,
+    /// The target's numbers.
+    pub target: SideSample,
+    /// Seconds since the newest samples behind them, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<SidePair<Option<f64>>>,
+    /// What they may be.
+    pub limits: Limits,
+    /// What was learnt since the target was given traffic, beside what that has to reach to be proof.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+}
+
+/// What a metric may come to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// Highest accepted fraction of bad requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// Accepted numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<Range>,
+    /// What it is compared with.
+    pub baseline: Option<Baseline>,
+    /// The regression that has to have been visible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detect: Option<String>,
+    /// Fewest requests that count.
+    pub min_samples: u64,
+    /// What no data comes to.
+    pub on_no_data: OnNoData,
+}
+
+/// Evidence against the target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// That it is above its limit.
+    pub above: f64,
+    /// What that has to reach.
+    pub above_is_proof: f64,
+    /// That it is worse than the source.
+    pub worse: f64,
+    /// What that has to reach, where it is compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worse_is_proof: Option<f64>,
+}
+
+impl Evidence {
+    /// What was learnt, beside what has to be.
+    pub fn new(analysis: &Analysis, spec: &MetricSpec, learnt: &Learnt) -> Self {
+        let proof = analysis.proof(spec);
+        let worse_is_proof = Some(proof.worse).filter(|proof| proof.is_finite());
+        Self { above: learnt.above, above_is_proof: proof.above, worse: learnt.worse, worse_is_proof }
+    }
+}
+
+impl Limits {
+    /// The limits of a metric.
+    pub fn of(spec: &MetricSpec) -> Self {
+        let range = match &spec.source {
+            MetricSource::Value(value) => Some(value.range),
+            _ => None,
+        };
+        Self {
+            max: range.is_none().then_some(spec.max),
+            range,
+            baseline: spec.baseline,
+            detect: spec.detect.map(|regression| regression.to_string()),
+            min_samples: spec.min_samples,
+            on_no_data: spec.silence.on_no_data,
+        }
+    }
+}
+
+impl Basis {
+    /// What was asked for a metric, and what came of it.
+    pub fn new(
+        assignment: &Assignment,
+        spec: &MetricSpec,
+        sample: &MetricSample,
+        learnt: Option<&Learnt>,
+        age: Option<SidePair<Option<f64>>>,
+    ) -> Self {
+        let (analysis, questions) = (&assignment.policy.analysis, Questions::of(assignment));
+        Self {
+            kind: spec.source.kind().to_owned(),
+            queries: match &spec.source {
+                MetricSource::Probe(ProbeSpec { way, .. }) => questions.for_both(way.address()).collect(),
+                source => questions.asked_for(source),
+            },
+            window: analysis.window,
+            source: sample.source.clone(),
+            target: sample.target.clone(),
+            age,
+            limits: Limits::of(spec),
+            evidence: learnt.filter(|_| spec.source.counts()).map(|learnt| Evidence::new(analysis, spec, learnt)),
+        }
+    }
+}
+
+impl Check {
+    /// A finding about a metric, with all that it stands on.
+    pub fn new(state: &State, snapshot: &Snapshot, name: &Name, finding: &Finding) -> Self {
+        let metrics = &state.assignment.policy.analysis.metrics;
+        let spec = metrics.iter().find(|spec| spec.name == *name);
+        let basis = spec.zip(snapshot.metrics.get(name)).map(|(spec, sample)| {
+            let (learnt, age) = (snapshot.learnt.get(name), snapshot.ages.get(name).cloned());
+            Box::new(Basis::new(&state.assignment, spec, sample, learnt, age))
+        });
+        Self { name: name.clone(), finding: finding.clone(), basis }
+    }
+}
