@@ -31,7 +31,7 @@ unit: ## Unit, property, golden and documentation tests, and the demo
 	cargo test --workspace --features lab -- --skip lab::
 
 chaos: ## Kill it everywhere, break everything around it, roll back 100 times (needs root)
-	@CROSSFADE_CHAOS=whole $(MAKE) lab-test LAB_TESTS="lab::kills lab::faults lab::latency"
+	@CROSSFADE_CHAOS=whole $(MAKE) lab-test LAB_TESTS="lab::kills lab::faults lab::latency lab::scenarios::c_"
 
 bench-mirror: lab-install ## The mirror beside a bare apply loop on the same server (SERVICES=1000, ten objects each; needs root)
 	@set -e; trap '[ -n "$(KEEP_LAB)" ] || tests/lab/lab down' EXIT; \
@@ -48,8 +48,9 @@ lab-test: lab-install ## The scenarios between two real clusters
 bench-judgement: ## A million healthy comparisons, and how soon a bad target is found, beside other rules
 	cargo bench --bench judgement
 
-bench: ## Deciding, stories, the journal, a restart: each beside its goal or its limit
+bench: ## Deciding, stories, the journal, a restart, asking Prometheus: each beside its goal or its limit
 	cargo bench --bench core
+	cargo bench --bench asking
 
 model: ## Try everything that two controllers and a plane can come to, within bounds
 	cargo run --release -- simulate --exhaustive

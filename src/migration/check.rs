@@ -93,7 +93,30 @@ impl Evidence {
     pub fn new(analysis: &Analysis, spec: &MetricSpec, learnt: &Learnt) -> Self {
         let proof = analysis.proof(spec);
         let worse_is_proof = Some(proof.worse).filter(|proof| proof.is_finite());
-        Self { above: learnt.above, above_is_proof: proof.above, worse: learnt.worse, worse_is_proof }
+        Self {
+            above: told(learnt.above.min(MOST)),
+            above_is_proof: told(proof.above),
+            worse: told(learnt.worse.min(MOST)),
+            worse_is_proof: worse_is_proof.map(told),
+        }
+    }
+}
+
+/// Evidence of more than that to 1 is proof of anything.
+const MOST: f64 = 1e12;
+
+/// A number as it is kept: twelve digits, so that JSON gives back exactly what it was given, and a state that was read is the state that
+/// was written. Nothing below a billionth matters.
+fn told(number: f64) -> f64 {
+    let short = format!("{number:.11e}");
+    short.parse().ok().filter(|number: &f64| number.abs() >= 1e-9).unwrap_or_default()
+}
+
+fn side(sample: &SideSample) -> SideSample {
+    match sample {
+        SideSample::Counts { bad, total } => SideSample::Counts { bad: told(*bad), total: told(*total) },
+        SideSample::Value { value, count } => SideSample::Value { value: told(*value), count: count.map(told) },
+        nothing => nothing.clone(),
     }
 }
 
@@ -132,9 +155,9 @@ impl Basis {
                 source => questions.asked_for(source),
             },
             window: analysis.window,
-            source: sample.source.clone(),
-            target: sample.target.clone(),
-            age,
+            source: side(&sample.source),
+            target: side(&sample.target),
+            age: age.map(|age| SidePair { source: age.source.map(told), target: age.target.map(told) }),
             limits: Limits::of(spec),
             evidence: learnt.filter(|_| spec.source.counts()).map(|learnt| Evidence::new(analysis, spec, learnt)),
         }
@@ -151,5 +174,22 @@ impl Check {
             Box::new(Basis::new(&state.assignment, spec, sample, learnt, age))
         });
         Self { name: name.clone(), finding: finding.clone(), basis }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_come_back_from_json_as_they_were() {
+        for number in
+            [0.1 + 0.2, 2_222.222_222_222_222, 1.0 / 3.0, 123_456.789_012_345_67, 7e-8, 3.2e18, 0.0, -1.5e-300]
+        {
+            let told = told(number);
+            let json = serde_json::to_string(&told).unwrap();
+            assert_eq!(serde_json::from_str::<f64>(&json).unwrap().to_bits(), told.to_bits(), "{number}: {json}");
+            assert!((told - number).abs() <= 1e-9 + number.abs() * 1e-11);
+        }
     }
 }

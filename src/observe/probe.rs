@@ -211,4 +211,44 @@ mod tests {
         assert_eq!((probes.of(&name).source, probes.of(&name).target), (counts(0.0), counts(2.0)));
         assert_eq!(probes.since_start(&name).unwrap().target, (2.0, 3.0));
     }
+
+    /// Looks from the first lost question of the target on until it goes back, after so many good ones; one look a second.
+    fn lost_until_proven(good: i64) -> i64 {
+        use crate::analysis::record::{Record, Stage};
+        use crate::gate::{Verdict, slo};
+        use crate::policy::{SourceFile, load};
+        let policy = r#"
+apiVersion: crossfade.dev/v1alpha1
+kind: ShiftPolicy
+metadata: {name: p}
+spec:
+  steps: [{setWeight: 10}, {setWeight: 100}]
+  analysis:
+    interval: 1s
+    window: 10s
+    metrics:
+      - {name: edge, planeErrors: {plane: edge}, max: 1%}
+      - {name: alive, probe: {tcp: "{{ cluster }}:80"}, max: 1%}
+"#;
+        let definitions = load(&[SourceFile { name: "p".into(), text: policy.into() }]).unwrap();
+        let analysis = &definitions.policies[0].analysis;
+        let spec = &analysis.metrics[1];
+        let (mut probes, mut record) = (Probes::default(), Record::new(spec, analysis.window));
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let stage = Stage { step: 0, of: 2, since: at(0), settled: Some(at(0)) };
+        let lost = (0..good + 60).find(|second| {
+            probes.note(at(*second), analysis.window, &Answered::from([(spec.name.clone(), (true, *second <= good))]));
+            let learnt = record.learn(at(*second), stage, probes.since_start(&spec.name));
+            let finding = slo::judge(spec, &probes.of(&spec.name), Some(&learnt), analysis.proof(spec));
+            finding.verdict == Verdict::Fail
+        });
+        lost.unwrap() - good
+    }
+
+    #[test]
+    fn a_handful_of_lost_questions_is_proof() {
+        assert_eq!(lost_until_proven(0), 4, "at the beginning of a step");
+        let late = [13, 117, 1_006].map(lost_until_proven);
+        assert!(late.iter().all(|lost| (4..=15).contains(lost)), "later on it may take a window more: {late:?}");
+    }
 }

@@ -49,7 +49,7 @@ fn says_what_a_report_says() {
         assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
     }
     assert!(
-        !text.contains("crossfade_observed_weight_ratio{") && !text.contains("so"),
+        !text.contains("crossfade_observed_weight_ratio{") && !text.contains("said"),
         "no plane was seen, and no message is told"
     );
 }

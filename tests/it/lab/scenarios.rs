@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::stage::{Lab, Run, shows, waits};
+use super::stage::{Lab, Run, is_whole, relay, shows, waits};
 
 /// Requests a second: at 1 % of them a window still holds evidence.
 pub const RATE: u32 = 200;
@@ -125,15 +125,20 @@ fn b_a_bad_target_at_25_is_rolled_back_to_the_origin() {
 #[test]
 fn c_without_prometheus_it_holds_and_goes_on_when_it_is_back() {
     let lab = Lab::reset();
-    let load = lab.load(RATE, "240s");
-    let file = lab.file("5s");
+    let load = lab.load(RATE, "600s");
+    let probe = format!(
+        "      - name: alive\n        probe: {{http: \"{}/{{{{ cluster }}}}\"}}\n        max: 1%\n",
+        relay(&lab)
+    );
+    let file = lab.file_with(&[("window: 10s", "window: 5s"), ("    share:", &format!("{probe}    share:"))]);
     let mut run = lab.run(&file);
     run.until_shows(25);
     super::stage::lab(&["stop", "prometheus"]);
     run.until_waiting("MetricError", 25);
     let held = run.reports().len();
-    // Longer than the window (5 s) and the rollback's deadline (30 s), the two times the policy knows.
-    lab.until("it held for 35 looks", Duration::from_secs(90), || (run.reports().len() >= held + 35).then_some(()));
+    // Longer than the window (5 s) and the rollback's deadline (30 s), the two times the policy knows; or two minutes.
+    let looks = if is_whole() { 120 } else { 35 };
+    lab.until("it held", Duration::from_secs(240), || (run.reports().len() >= held + looks).then_some(()));
     let reports = run.reports();
     assert!(reports[held..].iter().all(|report| waits(report, "MetricError", 25)), "{:?}", phases(&run));
     assert_eq!(lab.weights(), (75, 25));
@@ -146,14 +151,33 @@ fn c_without_prometheus_it_holds_and_goes_on_when_it_is_back() {
     run.until_waiting("Paused", 50);
     accepted(&lab, &["resume"]);
     run.until_shows(100);
-    accepted(&lab, &["abort", "--why", "the test wants it back"]);
+    if is_whole() {
+        a_fault_while_nobody_measures(&lab, run);
+    } else {
+        accepted(&lab, &["abort", "--why", "the test wants it back"]);
+        assert_eq!(run.exit(), 3);
+        at_the_origin(&lab);
+        let cause = run.reports().pop().unwrap()["cause"].clone();
+        assert_eq!(cause["why"], "the test wants it back");
+        lab.nobody_failed(&load.end());
+    }
+    println!("held at 25% through {looks} looks without Prometheus");
+}
+
+/// Prometheus is away and the target fails: probes see it, and it goes back by what they counted.
+fn a_fault_while_nobody_measures(lab: &Lab, mut run: Run<'_>) {
+    super::stage::lab(&["stop", "prometheus"]);
+    let away = |report: &Value| report["metrics"][0]["verdict"] == "error";
+    run.until("nobody can ask", away);
+    super::stage::lab(&["fault", "green", "5xx", "1"]);
     assert_eq!(run.exit(), 3);
-    at_the_origin(&lab);
+    at_the_origin(lab);
     let cause = run.reports().pop().unwrap()["cause"].clone();
-    assert_eq!(cause["why"], "the test wants it back");
-    let counts = load.end();
-    lab.nobody_failed(&counts);
-    println!("held at 25% through {} looks without Prometheus; 0 of {} requests failed", 35, counts.number("sent"));
+    assert_eq!((&cause["cause"], &cause["metric"]), (&"metricFailed".into(), &"alive".into()), "{cause:#}");
+    assert_eq!(cause["basis"]["kind"], "probe");
+    println!("without Prometheus: {}", cause["account"]);
+    super::stage::lab(&["fault", "green", "off"]);
+    super::stage::lab(&["start", "prometheus"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod account;
 mod disk;
 mod load;
+mod relay;
 mod run;
 mod weights;
 
@@ -19,6 +20,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use self::load::{Counts, Load};
+pub use self::relay::relay;
 pub use self::run::{Kill, Run, shows, waits};
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
