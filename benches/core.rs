@@ -20,6 +20,7 @@ use crossfade::act::journal::{Journal, Record};
 use crossfade::cluster::{ObjectRef, Replicas};
 use crossfade::migration::snapshot::{MirrorView, MirroredObject, Observed, PlaneView, SidePair, SideSample, SideView};
 use crossfade::migration::{Phase, Snapshot, State, decide};
+use crossfade::observe::clock::Clock;
 use crossfade::policy::{Assignment, SourceFile, Weight, load};
 use crossfade::simulate::{Scenario, Stage, samples};
 
@@ -131,7 +132,7 @@ fn taking_up(criterion: &mut Criterion, room: &Path) {
     let (state, snapshot) = (small(), look(&samples().unwrap()[0]));
     let directory = Directory::of(room, &state.assignment.migration);
     fs::create_dir_all(directory.journal().parent().unwrap()).unwrap();
-    drop(HeldDirectory::open(&directory, Timestamp::UNIX_EPOCH).unwrap());
+    drop(HeldDirectory::open(&directory, &Clock::at(Timestamp::UNIX_EPOCH)).unwrap());
     let (mut journal, _) = Journal::open(&directory.journal()).unwrap();
     (0..RECORDS).for_each(|_| journal.append(&record(&state)).unwrap());
     let whole = fs::read(directory.journal()).unwrap();
@@ -139,7 +140,7 @@ fn taking_up(criterion: &mut Criterion, room: &Path) {
         bench.iter_batched(
             || fs::write(directory.journal(), &whole).unwrap(),
             |()| {
-                let (held, left) = HeldDirectory::open(&directory, Timestamp::UNIX_EPOCH).unwrap();
+                let (held, left) = HeldDirectory::open(&directory, &Clock::at(Timestamp::UNIX_EPOCH)).unwrap();
                 (decide(&left.unwrap(), &snapshot), held)
             },
             BatchSize::PerIteration,

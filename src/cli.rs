@@ -110,6 +110,9 @@ enum Verb {
     /// Rehearse the rollback and bring the weight back
     #[command(after_help = DRILL_EXAMPLES)]
     Drill(command::Simple),
+    /// Follow a Migration object's policy as it is written now, where it was edited since
+    #[command(after_help = ADOPT_POLICY_EXAMPLES)]
+    AdoptPolicy(command::AdoptPolicy),
     /// Let the source go: the point of no return
     Commit(command::Simple),
     /// Make out anew where a migration stands, where its state is lost
@@ -122,6 +125,12 @@ enum Verb {
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(completions::Completions),
 }
+
+const ADOPT_POLICY_EXAMPLES: &str = "Examples:
+  kubectl crossfade adopt-policy careful
+  kubectl crossfade adopt-policy careful checkout --namespace shop
+
+A migration of this machine is told by `crossfade run --adopt-policy NAME`.";
 
 const ASSESS_EXAMPLES: &str = "Examples:
   crossfade assess --source old --target new --namespace shop
@@ -255,6 +264,7 @@ async fn perform(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Abort(abort) => command::send(&global, abort.to, Request::Abort { why: abort.why }).await,
         Verb::Rollback(back) => command::send(&global, back.to, Request::Rollback { why: back.why }).await,
         Verb::Drill(to) => command::send(&global, to, Request::Drill).await,
+        Verb::AdoptPolicy(adopt) => command::adopt_policy(&global, adopt).await,
         Verb::Commit(to) => command::send(&global, to, Request::Commit).await,
         Verb::Policy(policy) => policy::policy(&global, policy).await,
         Verb::Completions(completions) => completions::completions(completions),

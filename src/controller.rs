@@ -16,7 +16,7 @@
 //! Where the home cluster does not answer, nothing is decided and no weight moves: what cannot be kept must not happen, and after
 //! ten seconds nobody can know any more who leads. Rolling back does not go on without it either.
 
-mod accept;
+pub mod accept;
 pub mod command;
 pub mod crd;
 mod elect;

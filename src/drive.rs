@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
@@ -15,6 +16,7 @@ use crate::act::journal::Answered;
 use crate::act::store::{Store, StoreError};
 use crate::analysis::prometheus::{PrometheusError, Servers};
 use crate::cluster::{Desired, Link, ObjectRef};
+use crate::fence::Fence;
 use crate::migration::claims;
 use crate::migration::snapshot::chain;
 use crate::migration::{Action, Command, Decision, Outcome, Phase, Report, State, decide};
@@ -95,8 +97,8 @@ impl Seat {
         directory: &Directory,
         attempt: Attempt,
     ) -> Result<Self, StoreError> {
-        let clock = Clock::start().not_before(directory.latest());
-        let (held, left) = HeldDirectory::open(directory, clock.now())?;
+        let clock = directory.clock();
+        let (held, left) = HeldDirectory::open(directory, &clock)?;
         Self::take(assignment, clock, Box::new(held), left, attempt).await
     }
 
@@ -117,7 +119,7 @@ impl Seat {
             // Nothing was written before the origin was recorded: what is in the files now counts.
             Some(state) if !state.phase.is_terminal() && !matches!(state.phase, Phase::Preparing { .. }) => {
                 let files_differ = *state.assignment != assignment;
-                (state, TakenUp::Resumed { files_differ })
+                (state.after_rest(clock.idle()), TakenUp::Resumed { files_differ })
             }
             left => {
                 store.begin_anew(now, left.is_some_and(|state| state.phase.is_terminal())).await?;
@@ -160,14 +162,84 @@ impl Seat {
             }
         }
         let observer = Observer::new(world.servers.of(&state.assignment)?);
-        Ok(Driver { world, observer, store, clock, state, is_recorded: true, outcomes: Vec::new() })
+        Ok(Driver {
+            surroundings: Box::new(Seen { world, observer }),
+            store,
+            clock,
+            state,
+            is_recorded: true,
+            outcomes: Vec::new(),
+        })
+    }
+
+    /// Drives it in a world that a test makes up.
+    #[cfg(test)]
+    fn drive_in(self, surroundings: Box<dyn Surroundings>) -> Driver {
+        let Self { store, clock, state, taken_up: _ } = self;
+        Driver { surroundings, store, clock, state, is_recorded: true, outcomes: Vec::new() }
+    }
+}
+
+/// What a driver looks at and acts upon.
+#[async_trait]
+trait Surroundings: Send + Sync {
+    /// Looks once at everything.
+    async fn look(&mut self, state: &State, now: Timestamp, commands: Vec<Command>, outcomes: Vec<Outcome>) -> Look;
+
+    /// Carries out one action; `desired` is what each mirrored object shall be.
+    async fn carry_out(
+        &self,
+        fence: &Fence,
+        action: &Action,
+        desired: &BTreeMap<ObjectRef, Desired>,
+    ) -> Result<(), ActError>;
+
+    /// Asks the Prometheus of this assignment from now on.
+    fn ask(&mut self, assignment: &Assignment);
+
+    /// Waits until there is something new for the mirror.
+    async fn stirred(&mut self);
+}
+
+/// The world, and who looks at it.
+struct Seen {
+    world: World,
+    observer: Observer,
+}
+
+#[async_trait]
+impl Surroundings for Seen {
+    async fn look(&mut self, state: &State, now: Timestamp, commands: Vec<Command>, outcomes: Vec<Outcome>) -> Look {
+        let World { source, target, planes, servers: _ } = &self.world;
+        self.observer.look(Scene { source, target, planes }, state, now, commands, outcomes).await
+    }
+
+    async fn carry_out(
+        &self,
+        fence: &Fence,
+        action: &Action,
+        desired: &BTreeMap<ObjectRef, Desired>,
+    ) -> Result<(), ActError> {
+        let World { source, target, planes, servers: _ } = &self.world;
+        Reach { fence, source, target, planes, desired }.carry_out(action).await
+    }
+
+    fn ask(&mut self, assignment: &Assignment) {
+        let prometheus = self.world.servers.of(assignment).inspect_err(|error| {
+            // Nobody is asked then, which holds.
+            tracing::warn!(error = chain(error), "the adopted policy's Prometheus cannot be used");
+        });
+        self.observer = Observer::new(prometheus.ok().flatten());
+    }
+
+    async fn stirred(&mut self) {
+        self.observer.stirred().await;
     }
 }
 
 /// Drives one migration.
 pub struct Driver {
-    world: World,
-    observer: Observer,
+    surroundings: Box<dyn Surroundings>,
     store: Box<dyn Store>,
     clock: Clock,
     state: State,
@@ -195,10 +267,8 @@ impl Driver {
     /// One pass.
     pub async fn pass(&mut self) -> Result<Pass, StoreError> {
         let now = self.clock.now();
-        let World { source, target, planes, servers: _ } = &self.world;
         let (commands, outcomes) = (self.store.commands(), std::mem::take(&mut self.outcomes));
-        let scene = Scene { source, target, planes };
-        let Look { mut snapshot, desired } = self.observer.look(scene, &self.state, now, commands, outcomes).await;
+        let Look { mut snapshot, desired } = self.surroundings.look(&self.state, now, commands, outcomes).await;
         if matches!(self.state.phase, Phase::Preparing { .. }) {
             let workloads = snapshot.source.known().into_iter().flat_map(|workloads| workloads.keys());
             let taken = claims::conflicts(&self.state.assignment, workloads, &self.store.others());
@@ -215,11 +285,7 @@ impl Driver {
         self.is_recorded = unrecorded.is_none();
         let moves = decision.moves(&self.state, &snapshot);
         if decision.state.assignment.policy.analysis.prometheus != self.state.assignment.policy.analysis.prometheus {
-            let prometheus = self.world.servers.of(&decision.state.assignment).inspect_err(|error| {
-                // Nobody is asked then, which holds.
-                tracing::warn!(error = chain(error), "the adopted policy's Prometheus cannot be used");
-            });
-            self.observer = Observer::new(prometheus.ok().flatten());
+            self.surroundings.ask(&decision.state.assignment);
         }
         self.state = decision.state;
         self.outcomes = self.act(&decision.actions, &desired).await;
@@ -252,11 +318,9 @@ impl Driver {
                 outcomes.extend(group.iter().map(|action| Outcome { action: action.clone(), error: error.clone() }));
                 break;
             }
-            let World { source, target, planes, servers: _ } = &self.world;
-            let fence = &self.store.fence();
-            let reach = Reach { fence, source, target, planes, desired };
+            let (fence, surroundings) = (&self.store.fence(), &self.surroundings);
             let done = group.iter().map(|action| async move {
-                let error = reach.carry_out(action).await.err().map(|error| chain(&error));
+                let error = surroundings.carry_out(fence, action, desired).await.err().map(|error| chain(&error));
                 Outcome { action: action.clone(), error }
             });
             let done: Vec<_> = done.collect();
@@ -288,7 +352,7 @@ impl Driver {
         loop {
             tokio::select! {
                 () = &mut due => return,
-                () = self.observer.stirred() => return,
+                () = self.surroundings.stirred() => return,
                 () = tokio::time::sleep(LETTER_BOX) => {}
             }
             if self.store.has_commands() {

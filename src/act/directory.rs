@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -18,6 +18,7 @@ use crate::fence::Fence;
 use crate::migration::snapshot::chain;
 use crate::migration::state::FORMAT;
 use crate::migration::{Action, Command, Outcome, Phase, Reply, Report, State};
+use crate::observe::clock::Clock;
 use crate::policy::Migration;
 
 fn io_error<'p>(verb: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> StoreError + 'p {
@@ -81,9 +82,10 @@ impl Directory {
         Ok(last_state(journal::read(&self.journal())?))
     }
 
-    /// When anything was recorded last. Whether the journal can be used is for whoever takes it over to say.
-    pub fn latest(&self) -> Option<Timestamp> {
-        journal::read(&self.journal()).ok()?.last().map(Record::at)
+    /// The clock of a process that goes on here. Whether the journal can be used is for whoever takes it over to say.
+    pub fn clock(&self) -> Clock {
+        let records = journal::read(&self.journal()).unwrap_or_default();
+        journal::go_on(Clock::start(), &records, self.report().map(|report| report.at))
     }
 
     /// The newest report, where there is one.
@@ -119,7 +121,7 @@ pub struct HeldDirectory {
 
 impl HeldDirectory {
     /// Takes the directory over, and reads the state a former process left.
-    pub fn open(directory: &Directory, now: Timestamp) -> Result<(Self, Option<State>), StoreError> {
+    pub fn open(directory: &Directory, clock: &Clock) -> Result<(Self, Option<State>), StoreError> {
         for path in [directory.inbox(), directory.path.join("replies")] {
             fs::create_dir_all(&path).map_err(io_error("create", &path))?;
         }
@@ -131,7 +133,7 @@ impl HeldDirectory {
             let Record::Opened { epoch: before, .. } = record else { continue };
             epoch = before + 1;
         }
-        journal.append(&Record::Opened { at: now, format: FORMAT, epoch, pid: std::process::id() })?;
+        journal.append(&opened(clock.now(), epoch, clock.idle()))?;
         let held = Self { directory: directory.clone(), journal, epoch, _lock: lock };
         Ok((held, last_state(records)))
     }
@@ -223,13 +225,17 @@ impl Store for HeldDirectory {
         fs::rename(&path, &aside).map_err(io_error("put aside", &path))?;
         let (journal, _) = Journal::open(&path)?;
         self.journal = journal;
-        self.append(&Record::Opened { at: now, format: FORMAT, epoch: self.epoch, pid: std::process::id() })
+        self.append(&opened(now, self.epoch, SignedDuration::ZERO))
     }
 
     #[cfg(test)]
     fn leave_room_for(&mut self, records: usize) {
         self.journal.room = Some(records);
     }
+}
+
+fn opened(at: Timestamp, epoch: u64, idle: SignedDuration) -> Record {
+    Record::Opened { at, format: FORMAT, epoch, pid: std::process::id(), idle }
 }
 
 /// `is_driven` holds the lock for an instant to see whether it can; a few more looks tell it from a process that keeps it.

@@ -8,12 +8,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::migration::state::FORMAT;
 use crate::migration::{Action, Outcome, Reply, Request, State, Terms};
+use crate::observe::clock::Clock;
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,9 @@ pub enum Record {
         epoch: u64,
         /// Its process id.
         pid: u32,
+        /// For how long nobody was at work between the last state and now, by its own wall.
+        #[serde(default)]
+        idle: SignedDuration,
     },
     /// The state from here on.
     State {
@@ -93,6 +97,18 @@ pub struct Answered {
     pub request: Request,
     /// The answer.
     pub reply: Reply,
+}
+
+/// A clock for whoever goes on after these records and the newest report.
+pub fn go_on(clock: Clock, records: &[Record], report: Option<Timestamp>) -> Clock {
+    // A state that was recorded knows of all rest before it.
+    let since_state = records.iter().rev().take_while(|record| !matches!(record, Record::State { .. }));
+    let rested = since_state.filter_map(|record| match record {
+        Record::Opened { idle, .. } => Some(*idle),
+        _ => None,
+    });
+    let rested = rested.max().unwrap_or_default();
+    clock.after(records.last().map(Record::at).max(report), rested)
 }
 
 /// What can be wrong with a journal.
@@ -262,7 +278,7 @@ mod tests {
     use super::*;
 
     fn opened(epoch: u64) -> Record {
-        Record::Opened { at: Timestamp::UNIX_EPOCH, format: FORMAT, epoch, pid: 7 }
+        Record::Opened { at: Timestamp::UNIX_EPOCH, format: FORMAT, epoch, pid: 7, idle: SignedDuration::ZERO }
     }
 
     fn journal(records: u64) -> (tempfile::TempDir, PathBuf) {

@@ -94,7 +94,7 @@ pub(super) async fn adopt(global: &Global, adopt: Adopt) -> anyhow::Result<Exit>
     }
     account.adopted = adopt.yes || asked()?;
     if account.adopted {
-        let (mut held, _) = HeldDirectory::open(&directory, clock.now()).context("the state cannot be written")?;
+        let (mut held, _) = HeldDirectory::open(&directory, &clock).context("the state cannot be written")?;
         held.decide(clock.now(), &state, Vec::new()).await.context("the state cannot be written")?;
     }
     match (global.output, account.adopted) {

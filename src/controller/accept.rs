@@ -68,11 +68,20 @@ fn sentence(problem: &policy::Problem) -> String {
     sentence
 }
 
-/// What two migrations would both write, if there is anything.
+/// What two migrations would both write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Contest {
+    /// This, for as long as there are both.
+    Certain(String),
+    /// This perhaps: which workloads the other one has taken is known once it has begun (`Store::others`).
+    Possible(String),
+}
+
+/// What two migrations would both write, or may, if there is anything.
 ///
 /// Two selections may overlap unless they ask one label for different values: an object with the labels of both would be moved by
 /// both. A backend of a balancer belongs to one.
-pub fn contested(a: &Migration, b: &Migration) -> Option<String> {
+pub fn contested(a: &Migration, b: &Migration) -> Option<Contest> {
     for plane in &a.planes {
         let DriverSpec::Haproxy(ours) = &plane.driver else { continue };
         let theirs = b.planes.iter().filter_map(|plane| match &plane.driver {
@@ -81,7 +90,7 @@ pub fn contested(a: &Migration, b: &Migration) -> Option<String> {
         });
         let same = |theirs: &&policy::HaproxySpec| (&theirs.address, &theirs.backend) == (&ours.address, &ours.backend);
         if theirs.into_iter().any(|theirs| same(&theirs)) {
-            return Some(format!("the backend {}", ours.backend));
+            return Some(Contest::Certain(format!("the backend {}", ours.backend)));
         }
     }
     let (ours, theirs) = (&a.workloads, &b.workloads);
@@ -89,8 +98,7 @@ pub fn contested(a: &Migration, b: &Migration) -> Option<String> {
     let labels = (&ours.selector.match_labels, &theirs.selector.match_labels);
     let apart = labels.0.iter().any(|(key, value)| labels.1.get(key).is_some_and(|other| other != value));
     let meet = [&a.source, &a.target].iter().any(|cluster| [&b.source, &b.target].contains(cluster));
-    let labels_help = "give the two selectors different values of one label";
-    (meet && !apart).then(|| format!("workloads of namespace {namespace} ({labels_help})"))
+    (meet && !apart).then(|| Contest::Possible(format!("workloads of namespace {namespace}, perhaps the same")))
 }
 
 #[cfg(test)]

@@ -101,3 +101,6 @@ impl Elector {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests;

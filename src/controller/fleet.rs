@@ -3,8 +3,9 @@
 //! It goes over all objects whenever one of them changed and now and then besides, and starts from nothing but what it sees. What is
 //! wrong with one object is said on that object; the others do not notice.
 //!
-//! Where two migrations would write the same workload or backend, the one that has begun goes on; of those that have not, the older
-//! one begins. The other is held with its name until it has ended.
+//! Where two migrations would write the same backend, the one that has begun goes on; of those that have not, the older one begins. The
+//! other is held with its name until it has ended. Where they may select the same workloads, it is held until the first has recorded
+//! what it moves, and is then asked, before its own first write, about the very workloads.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::{Id, JoinSet};
 
-use super::accept::{self, Refusal, contested};
+use super::accept::{self, Contest, Refusal, contested};
 use super::crd::MigrationStatus;
 use super::health::Health;
 use super::home::{FINALIZER, Home, Key, PATIENCE};
@@ -231,9 +232,12 @@ impl Fleet {
                 }
                 Judgement::Refuse(refusal) => self.refuse(&key, &refusal, fence).await,
                 Judgement::Drive(assignment) => {
-                    let other = claims
-                        .iter()
-                        .find_map(|(other, claim)| Some((other, contested(&assignment.migration, claim)?)));
+                    let other =
+                        claims.iter().find_map(|(other, claim)| match contested(&assignment.migration, claim)? {
+                            // What the other one has taken is asked for before the first write (`migration::claims`).
+                            Contest::Possible(_) if self.has_begun(other) => None,
+                            Contest::Possible(what) | Contest::Certain(what) => Some((other, what)),
+                        });
                     if let Some((other, what)) = other {
                         let message = format!("{other} moves {what}");
                         self.refuse(&key, &Refusal { reason: "Held", message }, fence).await;
@@ -244,6 +248,13 @@ impl Fleet {
                 }
             }
         }
+    }
+
+    /// Whether a migration has recorded what it moves, as far as the watch shows.
+    fn has_begun(&self, key: &Key) -> bool {
+        let resource = Home::watched()[0].clone();
+        let object = reflector::ObjectRef::new_with(&key.name, resource).within(&key.namespace);
+        self.watched.migrations.get(&object).is_some_and(|object| begun(&object).is_some())
     }
 
     /// What is to be done about one object.
@@ -342,6 +353,12 @@ pub fn read(object: &DynamicObject, policies: &reflector::Store<DynamicObject>) 
         policies.get(&reflector::ObjectRef::new_with(name, resource).within(&namespace))
     });
     accept::read(object, policy.as_deref())
+}
+
+/// The state of a migration that is under way and has recorded what it moves. One whose state cannot be read is none: it is not driven.
+pub fn begun(object: &DynamicObject) -> Option<State> {
+    let state = status::of(object)?.state?.state().ok()?;
+    (!is_harmless(&state)).then_some(state)
 }
 
 /// Whether an object can go without leaving traffic anywhere but where it was, or where somebody committed it to be.

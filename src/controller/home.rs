@@ -128,6 +128,12 @@ impl Home {
         in_time("get migration", key, self.migrations(&key.namespace).get(&key.name)).await
     }
 
+    /// One ShiftPolicy, where there is one.
+    pub async fn policy(&self, key: &Key) -> Result<Option<DynamicObject>, HomeError> {
+        let policies = self.api(&ApiResource::erase::<ShiftPolicy>(&()), &key.namespace);
+        in_time("get policy", key, policies.get_opt(&key.name)).await
+    }
+
     /// Every Migration, of one namespace or of all.
     pub async fn list_migrations(&self, namespace: Option<&str>) -> Result<Vec<DynamicObject>, HomeError> {
         let resource = ApiResource::erase::<Migration>(&());

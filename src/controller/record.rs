@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use kube::runtime::reflector;
@@ -28,7 +28,7 @@ use super::steer::Wheel;
 use crate::act::journal::Answered;
 use crate::act::store::{Store, StoreError};
 use crate::fence::Fence;
-use crate::migration::{Action, Command, Outcome, Report, State, Terms};
+use crate::migration::{Action, Command, Outcome, Report, Request, State, Terms};
 use crate::observe::clock::{Clock, Moment};
 use crate::policy::Assignment;
 
@@ -49,7 +49,7 @@ const STALE: Duration = Duration::from_secs(10);
 #[derive(Debug, Serialize)]
 #[serde(tag = "record", rename_all = "camelCase")]
 enum Line<'a> {
-    Opened { at: Timestamp, epoch: u64, by: &'a str },
+    Opened { at: Timestamp, epoch: u64, by: &'a str, idle: SignedDuration },
     State { at: Timestamp, epoch: u64, phase: &'a str, answered: &'a [Answered] },
     Intent { at: Timestamp, epoch: u64, action: &'a Action, terms: Terms },
     Outcome { at: Timestamp, epoch: u64, action: &'a Action, error: Option<&'a str> },
@@ -75,6 +75,9 @@ pub struct Record {
     published: Option<Moment>,
 }
 
+/// What `adopt-policy` asks to replace where it does not ask for the policy that the objects say; nothing has that hash.
+const NOT_AS_WRITTEN: &str = "what the ShiftPolicy object no longer says";
+
 /// What becomes of an edit.
 const GOES_ON: &str = "it was changed since the migration began, which goes on as it was begun";
 
@@ -96,7 +99,7 @@ impl Record {
         }
         let epoch = status.epoch.unwrap_or(0) + 1;
         // Whoever wrote last may have been another machine, with a clock ahead of this one.
-        let clock = Clock::start().not_before(latest(&status));
+        let clock = go_on(&status);
         let now = clock.now();
         let mut record = Self {
             home: home.clone(),
@@ -112,7 +115,7 @@ impl Record {
             published: None,
         };
         record.status.epoch = Some(epoch);
-        record.note(&Line::Opened { at: now, epoch, by: identity });
+        record.note(&Line::Opened { at: now, epoch, by: identity, idle: clock.idle() });
         let generation = record.read.metadata.generation;
         status::set(&mut record.status, ACCEPTED, &Word::yes(ACCEPTED, "it is carried out"), generation, now);
         record.status.observed_generation = generation;
@@ -127,7 +130,9 @@ impl Record {
         let (Some(object), Some(begun)) = (self.watched(), self.begun.clone()) else { return false };
         let word = match fleet::read(&object, &self.policies) {
             Ok(now) if now == *begun => Word::yes("AsWritten", "it is carried out as the objects say"),
-            Ok(now) if now.migration == begun.migration => Word::no("PolicyChanged", GOES_ON),
+            Ok(now) if now.migration == begun.migration => {
+                Word::no("PolicyChanged", format!("{GOES_ON}; `kubectl crossfade adopt-policy` takes it over"))
+            }
             Ok(_) => Word::no("SpecChanged", GOES_ON),
             Err(refusal) if refusal.reason == "NoPolicy" => Word::no("PolicyGone", GOES_ON),
             Err(refusal) => {
@@ -188,7 +193,15 @@ impl Record {
         let version =
             |object: &DynamicObject| object.resource_version().and_then(|version| version.parse::<u64>().ok());
         let watched = self.watched().filter(|watched| version(watched) > version(&self.read));
-        let command = command::of(watched.as_deref().unwrap_or(&self.read))?;
+        let object = watched.as_deref().unwrap_or(&self.read);
+        let mut command = command::of(object)?;
+        if let Request::AdoptPolicy { policy, replaces } = &mut command.request {
+            // An annotation was read by nobody: what counts is the ShiftPolicy, which was.
+            let written = fleet::read(object, &self.policies).is_ok_and(|written| written.policy == **policy);
+            if !written {
+                NOT_AS_WRITTEN.clone_into(replaces);
+            }
+        }
         let answered = self.status.replies.iter().any(|replied| replied.id == command.id);
         (!answered).then_some(command)
     }
@@ -263,6 +276,12 @@ impl Store for Record {
         self.command().is_some()
     }
 
+    fn others(&self) -> Vec<State> {
+        let objects = self.watched.state();
+        let others = objects.iter().filter(|object| Key::of(object) != self.key);
+        others.filter_map(|object| fleet::begun(object)).collect()
+    }
+
     async fn begin_anew(&mut self, _: Timestamp, _: bool) -> Result<(), StoreError> {
         self.status.started_generation = self.read.metadata.generation;
         self.status.report = None;
@@ -279,10 +298,15 @@ impl Store for Record {
     fn leave_room_for(&mut self, _: usize) {}
 }
 
-/// When anything was recorded last.
-fn latest(status: &MigrationStatus) -> Option<Timestamp> {
-    let line: Value = serde_json::from_str(status.journal.last()?).ok()?;
-    line.get("at")?.as_str()?.parse().ok()
+/// The clock of a process that goes on after these records and this report, as `act::journal` has it.
+fn go_on(status: &MigrationStatus) -> Clock {
+    let read = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
+    let at = |value: &Value| read(value, "at")?.parse::<Timestamp>().ok();
+    let lines: Vec<Value> = status.journal.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let since_state = lines.iter().rev().take_while(|line| line["record"] != "state");
+    let rested = since_state.filter_map(|line| read(line, "idle")?.parse::<SignedDuration>().ok()).max();
+    let worked = lines.last().and_then(at).max(status.report.as_ref().and_then(at));
+    Clock::start().after(worked, rested.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -146,6 +146,10 @@ async fn a_rollback_that_ends_before_any_record_goes_on_to_the_origin() {
     assert!(points > 15, "{points}");
 }
 
+mod ground;
+mod harm;
+mod repeat;
+
 #[tokio::test]
 async fn a_wall_that_was_set_back_between_two_processes_is_not_followed() {
     let root = tempfile::tempdir().unwrap();
@@ -155,7 +159,7 @@ async fn a_wall_that_was_set_back_between_two_processes_is_not_followed() {
     let assignment = Assignment { policy: definitions.policy_of(&migration).unwrap().clone(), migration };
     let directory = Directory::of(root.path(), &assignment.migration);
     let ahead = Clock::start().now() + SignedDuration::from_hours(1);
-    drop(HeldDirectory::open(&directory, ahead).unwrap());
+    drop(HeldDirectory::open(&directory, &Clock::at(ahead)).unwrap());
     let seat = Seat::in_directory(assignment, &directory, Attempt::Same).await.unwrap();
     assert!(seat.clock.now() >= ahead);
 }

@@ -375,6 +375,33 @@ impl State {
         }
     }
 
+    /// The state after a time in which nobody looked, for which a wall that was set forth is easily taken: a pause, a soak, the window of
+    /// a step and the deadlines of a phase go on where they were. The way back goes by the clock, whoever drives, and so does its
+    /// rehearsal.
+    pub fn after_rest(mut self, rest: SignedDuration) -> Self {
+        let later = |at: &mut Timestamp| *at = at.checked_add(rest).unwrap_or(Timestamp::MAX);
+        let drilled = self.drilled().is_some();
+        match &mut self.phase {
+            Phase::Preparing { since }
+            | Phase::Mirroring { since, .. }
+            | Phase::Soaking { since, .. }
+            | Phase::Committing { since, .. } => later(since),
+            Phase::Shifting(Shifting { standing: Standing::Drilling(_), .. }) => {}
+            Phase::Shifting(shifting) => {
+                if let Standing::Settled(at) = &mut shifting.standing {
+                    later(at);
+                }
+                // A drill belongs to the step that it began in.
+                if !drilled {
+                    later(&mut shifting.since);
+                }
+            }
+            Phase::RollingBack { .. } | Phase::Completed { .. } | Phase::RolledBack { .. } => {}
+        }
+        self.working.iter_mut().for_each(later);
+        self
+    }
+
     /// Whether phase, planes and pause are the same. What was tried and answered meanwhile may differ.
     pub fn stands_as(&self, other: &Self) -> bool {
         self.phase == other.phase && self.ledger == other.ledger && self.paused == other.paused

@@ -155,6 +155,7 @@ async fn begun(root: &Path) -> std::path::PathBuf {
     use crossfade::act::directory::{Directory, HeldDirectory};
     use crossfade::act::store::Store;
     use crossfade::migration::state::{Origin, Phase, State};
+    use crossfade::observe::clock::Clock;
     let file = "tests/lab/checkout.yaml";
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
     let source = crossfade::policy::SourceFile { name: file.to_owned(), text };
@@ -165,7 +166,7 @@ async fn begun(root: &Path) -> std::path::PathBuf {
     let origin = Origin { at, planes: Default::default(), replicas: Default::default() };
     let mut state = State::new(crossfade::policy::Assignment { migration, policy }, at);
     state.phase = Phase::Mirroring { since: at, origin: origin.into() };
-    let (mut store, _) = HeldDirectory::open(&directory, at).unwrap();
+    let (mut store, _) = HeldDirectory::open(&directory, &Clock::at(at)).unwrap();
     store.decide(at, &state, Vec::new()).await.unwrap();
     directory.journal()
 }

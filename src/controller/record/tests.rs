@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::*;
 use crate::analysis::prometheus::Servers;
+use crate::controller::accept;
 use crate::controller::health::Health;
 use crate::controller::news::News;
 use crate::controller::reach::Ways;
@@ -150,6 +151,50 @@ async fn a_record_comes_between_two_edits_of_people() {
 }
 
 #[tokio::test]
+async fn only_the_policy_that_the_objects_say_is_adopted() {
+    let object = |kind: &str, name: &str, spec: Value| -> DynamicObject {
+        let metadata = json!({"name": name, "namespace": "shop", "resourceVersion": "1"});
+        let object = json!({"apiVersion": "crossfade.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec});
+        serde_json::from_value(object).unwrap()
+    };
+    let policy = object(
+        "ShiftPolicy",
+        "careful",
+        json!({
+            "steps": [{"setWeight": 100}],
+            "analysis": {"metrics": [{"name": "errors", "planeErrors": {"plane": "edge"}, "max": "1%"}]},
+        }),
+    );
+    let spec = json!({
+        "source": {"context": "blue"}, "target": {"context": "green"}, "workloads": {"namespaces": ["shop"]},
+        "planes": [{"name": "edge", "embedded": {}}], "policy": {"name": "careful"},
+    });
+    let written = accept::read(&object("Migration", "checkout", spec.clone()), Some(&policy)).unwrap().policy;
+    let mut bolder = written.clone();
+    bolder.soak = SignedDuration::from_secs(1);
+    for (policy_asked, replaces) in [(written, "abc"), (bolder, NOT_AS_WRITTEN)] {
+        let server = Server::new();
+        let request = Asked::AdoptPolicy { policy: Box::new(policy_asked), replaces: "abc".to_owned() };
+        let asked = Command { id: "1".to_owned(), at: Timestamp::UNIX_EPOCH, by: "ann".to_owned(), request };
+        {
+            let mut live = server.0.lock().unwrap();
+            live["spec"] = spec.clone();
+            live["metadata"]["annotations"] = json!({command::ANNOTATION: serde_json::to_string(&asked).unwrap()});
+        }
+        let mut wheel = server.wheel("a", held());
+        let mut policies = reflector::store::Writer::new(Home::watched()[1].clone());
+        policies.apply_watcher_event(&watcher::Event::Apply(policy.clone()));
+        wheel.policies = policies.as_reader();
+        let (record, _, _) = Record::open(&wheel, key()).await.unwrap().unwrap();
+        let commands = record.commands();
+        let [Command { request: Asked::AdoptPolicy { replaces: found, .. }, .. }] = &commands[..] else {
+            panic!("{commands:?}")
+        };
+        assert_eq!(found, replaces);
+    }
+}
+
+#[tokio::test]
 async fn a_command_that_was_taken_back_is_not_obeyed() {
     let server = Server::new();
     let asked = json!({"id": "1", "at": "2026-01-01T00:00:00Z", "by": "ann", "request": "pause"}).to_string();
@@ -211,4 +256,29 @@ async fn a_deleted_object_asks_to_go_back_before_anything_else() {
     *server.0.lock().unwrap() = object;
     let (record, _) = open(&server, "a", held()).await;
     assert!(matches!(record.commands()[..], [Command { request: Asked::Abort { .. }, .. }]));
+}
+
+#[tokio::test]
+async fn others_are_those_that_have_recorded_what_they_move() {
+    let server = Server::new();
+    let mut mirroring = state();
+    let origin = crate::migration::state::Origin {
+        at: Timestamp::UNIX_EPOCH,
+        planes: std::collections::BTreeMap::new(),
+        replicas: std::collections::BTreeMap::new(),
+    };
+    mirroring.phase = crate::migration::Phase::Mirroring { since: Timestamp::UNIX_EPOCH, origin: Arc::new(origin) };
+    let mut ended = state();
+    ended.phase = crate::migration::Phase::Completed { at: Timestamp::UNIX_EPOCH };
+    let mut migrations = reflector::store::Writer::new(Home::watched()[0].clone());
+    for (name, state) in [("checkout", &mirroring), ("cart", &mirroring), ("begins", &state()), ("ended", &ended)] {
+        let mut object = server.object();
+        object["metadata"]["name"] = json!(name);
+        object["status"] = json!({"state": Kept::new(state).unwrap()});
+        migrations.apply_watcher_event(&watcher::Event::Apply(serde_json::from_value(object).unwrap()));
+    }
+    let mut wheel = server.wheel("a", held());
+    wheel.migrations = migrations.as_reader();
+    let (record, _, _) = Record::open(&wheel, key()).await.unwrap().unwrap();
+    assert_eq!(record.others(), [mirroring], "not itself, not what has not begun or has ended");
 }

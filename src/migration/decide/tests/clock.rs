@@ -1,13 +1,16 @@
 //! What the clock does to what waits: deadlines, and the pauses of what failed.
 
 use jiff::SignedDuration;
+use proptest::prelude::*;
 
+use super::situation::{Situation, THROWS, situation};
 use super::world::*;
+use crate::migration::Snapshot;
 use crate::migration::command::Request;
-use crate::migration::decide::Decision;
-use crate::migration::state::{Cause, Phase, State};
+use crate::migration::decide::{Decision, decide};
+use crate::migration::state::{Cause, Phase, Shifting, Standing, State};
 use crate::migration::waiting::WaitingOn;
-use crate::policy::Weight;
+use crate::policy::{Step, Weight};
 
 /// Passes until the wait of a kind is overdue; what it is overdue for, and how long that took.
 fn until_overdue(state: &mut State, world: &mut World) -> (WaitingOn, SignedDuration) {
@@ -127,6 +130,62 @@ fn drift_and_a_cluster_away_never_take_a_step_back() {
     }
 }
 
+#[test]
+fn a_plane_away_once_all_have_taken_the_step_takes_nothing_back() {
+    let (mut state, mut world) = fresh();
+    until(&mut state, &mut world, waits_on("Window"));
+    world.unreachable.push(name("edge"));
+    let (waiting, _) = until_overdue(&mut state, &mut world);
+    assert_eq!((waiting.reason(), state.phase.name()), ("PlaneUnreachable", "Shifting"));
+}
+
+#[test]
+fn objects_that_are_refused_take_no_step_back() {
+    let (mut state, mut world) = fresh();
+    until(&mut state, &mut world, waits_on("PauseStep"));
+    world.refusing.push(name("inner"));
+    until(&mut state, &mut world, waits_on("ActionFailed"));
+    assert_eq!(world.planes[&name("edge")], percent(50), "half done");
+    world.edited = Some(true);
+    let (waiting, _) = until_overdue(&mut state, &mut world);
+    assert_eq!((waiting.reason(), state.phase.name()), ("ActionFailed", "Shifting"));
+}
+
+#[test]
+fn every_phase_and_every_step_has_all_its_time_whatever_those_before_took() {
+    let (mut state, mut world) =
+        fresh_under(|policy| policy.steps = [10, 50, 100].map(|to| Step::SetWeight(percent(to))).into());
+    world.clusters = false;
+    pass(&mut state, &mut world);
+    world.now += SignedDuration::from_mins(15);
+    world.clusters = true;
+    for weight in [10, 50] {
+        until(&mut state, &mut world, |state, decision| {
+            assert!(state.phase.name() != "RollingBack" && !decision.needs_human, "{:?}", decision.waiting);
+            state.highest_weight() == percent(weight) && waits_on("Window")(state, decision)
+        });
+        world.prometheus = Ok(false);
+        world.now += SignedDuration::from_mins(15);
+        let decision = pass(&mut state, &mut world);
+        assert!(waits_on("MetricNoData")(&state, &decision), "{weight}: {:?}", decision.waiting);
+        world.prometheus = Ok(true);
+    }
+    until(&mut state, &mut world, in_phase("Soaking"));
+}
+
+#[test]
+fn a_deadline_is_kept_to_the_instant() {
+    let (mut state, mut world) = fresh();
+    until(&mut state, &mut world, waits_on("Window"));
+    world.prometheus = Err("refused".into());
+    let due = state.working.unwrap() + state.assignment.policy.step_deadline;
+    for (at, reason) in [(due, "MetricError"), (due + SignedDuration::from_millis(1), "Overdue")] {
+        world.now = at;
+        let decision = pass(&mut state, &mut world);
+        assert!(waits_on(reason)(&state, &decision), "{:?}", decision.waiting);
+    }
+}
+
 /// Passes for so long, and how many actions were tried meanwhile.
 fn attempts(state: &mut State, world: &mut World, seconds: u32) -> (u32, Decision) {
     let before = world.attempts;
@@ -182,12 +241,36 @@ fn objects_behind_one_that_fails_wait_for_it() {
     snapshot.mirror = crate::migration::snapshot::Observed::Known(view);
     for second in 0..6 {
         snapshot.now = world.now + SignedDuration::from_secs(second);
-        let decision = crate::migration::decide(&state, &snapshot);
+        let decision = decide(&state, &snapshot);
         let due = second < 2 || second == 3;
         assert_eq!(decision.actions.len(), if due { 2 } else { 0 }, "after {second} s");
         let failed = decision.actions.first().cloned();
         snapshot.outcomes =
             failed.into_iter().map(|action| crate::migration::Outcome { action, error: Some("no".into()) }).collect();
         state = decision.state;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_048))]
+
+    /// Time in which nobody looked, or a wall that was set forth meanwhile: no weight moves because of it, nothing is over sooner,
+    /// and nothing is late. The way back and its rehearsal are excepted: they go by the clock.
+    #[test]
+    fn a_rest_moves_no_weight_ends_no_wait_and_makes_nothing_late(
+        throws in prop::collection::vec(any::<u8>(), THROWS),
+        seconds in 1_i64..1_000_000,
+    ) {
+        let Situation { state, snapshot } = situation(&throws);
+        let drills = matches!(&state.phase, Phase::Shifting(Shifting { standing: Standing::Drilling(_), .. }));
+        prop_assume!(!drills && state.drilled().is_none() && !matches!(state.phase, Phase::RollingBack { .. }));
+        let rest = SignedDuration::from_secs(seconds);
+        let later = Snapshot { now: snapshot.now + rest, ..snapshot.clone() };
+        let (without, with) = (decide(&state, &snapshot), decide(&state.clone().after_rest(rest), &later));
+        let told = |decision: &Decision| {
+            let waits = decision.waiting.as_ref().map(|waiting| waiting.reason());
+            (decision.actions.clone(), decision.state.phase.name(), waits, decision.needs_human)
+        };
+        prop_assert_eq!(told(&without), told(&with), "{:?}", state.phase);
     }
 }

@@ -71,6 +71,8 @@ pub struct World {
     /// Planes that can be seen and refuse what is written.
     pub refusing: Vec<Name>,
     pub applied: bool,
+    /// The source was changed since, and whether the target refuses that.
+    pub edited: Option<bool>,
     pub target_ready: u32,
     pub source: u32,
     /// Ready pods of the source, where they are not all ready.
@@ -101,6 +103,7 @@ impl World {
             unreachable: Vec::new(),
             refusing: Vec::new(),
             applied: false,
+            edited: None,
             target_ready: 4,
             source: 4,
             source_ready: None,
@@ -135,7 +138,7 @@ impl World {
             let workloads = BTreeMap::from([(web.clone(), pods)]);
             if self.clusters { Observed::Known(workloads) } else { Observed::Unknown("refused".into()) }
         };
-        let objects = vec![MirroredObject { object: web.clone(), in_sync: self.applied }];
+        let objects = vec![MirroredObject { object: web.clone(), in_sync: self.applied && self.edited.is_none() }];
         let mirror = MirrorView { objects, problems: Vec::new() };
         let usable = if self.applied { self.target_ready } else { 0 };
         let planes = self.planes.iter().map(|(plane, weight)| {
@@ -192,9 +195,9 @@ impl World {
                 self.writes.push((plane.clone(), weight));
                 None
             }
-            Action::ApplyObject { .. } if !self.clusters => Some("refused".to_owned()),
+            Action::ApplyObject { .. } if !self.clusters || self.edited == Some(true) => Some("refused".to_owned()),
             Action::ApplyObject { .. } => {
-                self.applied = true;
+                (self.applied, self.edited) = (true, None);
                 None
             }
             Action::DrainSource { .. } => {
