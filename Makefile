@@ -6,7 +6,7 @@ DENY := $(CACHE)/cargo-deny-0.20.2/bin/cargo-deny
 
 include tests/lab/lab.mk
 
-.PHONY: help demo test lint unit lab-test chaos bench bench-judgement bench-mirror model
+.PHONY: help demo test lint unit lab-test chaos bench bench-judgement bench-mirror model mutants
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,7 +24,7 @@ lint: ## Format, clippy, documentation, shell scripts, licences
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features lab -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
-	shellcheck --external-sources tests/lab/lab $$(find tests/lab -name '*.sh')
+	shellcheck --external-sources tests/lab/lab tests/mutants/run $$(find tests/lab -name '*.sh')
 	$(DENY) --log-level error check bans licenses sources
 
 unit: ## Unit, property, golden and documentation tests, and the demo
@@ -51,6 +51,9 @@ bench-judgement: ## A million healthy comparisons, and how soon a bad target is 
 bench: ## Deciding, stories, the journal, a restart, asking Prometheus: each beside its goal or its limit
 	cargo bench --bench core
 	cargo bench --bench asking
+
+mutants: ## Plant every mistake into the core and see which test finds it (MUTANTS="back gate": some groups; an hour or more)
+	tests/mutants/run $(MUTANTS)
 
 model: ## Try everything that two controllers and a plane can come to, within bounds
 	cargo run --release -- simulate --exhaustive
