@@ -52,7 +52,7 @@ bench: ## Deciding, stories, the journal, a restart, asking Prometheus: each bes
 	cargo bench --bench core
 	cargo bench --bench asking
 
-mutants: ## Plant every mistake into the core and see which test finds it (MUTANTS="back gate": some groups; an hour or more)
+mutants: ## Plant every mistake into the core and see which test finds it (MUTANTS="gate/slo.rs": of some files; hours)
 	tests/mutants/run $(MUTANTS)
 
 model: ## Try everything that two controllers and a plane can come to, within bounds

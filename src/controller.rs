@@ -26,6 +26,7 @@ pub mod home;
 mod lease;
 mod news;
 mod reach;
+mod ready;
 mod record;
 pub mod status;
 mod steer;

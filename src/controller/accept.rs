@@ -36,13 +36,21 @@ pub fn read(migration: &DynamicObject, policy: Option<&DynamicObject>) -> Result
         // Its absence is one of the mistakes found below.
         (None, None) => {}
     }
-    let definitions = policy::load(&files).map_err(|invalid| Refusal {
-        reason: "InvalidSpec",
-        message: invalid.problems.iter().map(sentence).collect::<Vec<_>>().join("; "),
-    })?;
+    let definitions = policy::load(&files)
+        .map_err(|invalid| Refusal { reason: "InvalidSpec", message: sentences(&invalid.problems, sentence) })?;
     let read = definitions.migrations.into_iter().zip(definitions.policies).next();
     let (migration, policy) = read.ok_or(Refusal { reason: "InvalidSpec", message: "is incomplete".to_owned() })?;
     Ok(Assignment { migration, policy })
+}
+
+/// Everything that is wrong with a policy by itself, where anything is.
+pub fn read_policy(policy: &DynamicObject) -> Result<(), String> {
+    let read = policy::load(&[file("ShiftPolicy", policy)]);
+    read.map(|_| ()).map_err(|invalid| sentences(&invalid.problems, about_field))
+}
+
+fn sentences(problems: &[policy::Problem], say: fn(&policy::Problem) -> String) -> String {
+    problems.iter().map(say).collect::<Vec<_>>().join("; ")
 }
 
 /// An object as a file: what its owner wrote, without what API servers add.
@@ -54,10 +62,12 @@ fn file(kind: &str, object: &DynamicObject) -> SourceFile {
 }
 
 fn sentence(problem: &policy::Problem) -> String {
+    let field = about_field(problem);
+    if problem.file.starts_with("ShiftPolicy") { format!("{}: {field}", problem.file) } else { field }
+}
+
+fn about_field(problem: &policy::Problem) -> String {
     let mut sentence = String::new();
-    if problem.file.starts_with("ShiftPolicy") {
-        sentence = format!("{}: ", problem.file);
-    }
     if !problem.field.is_empty() {
         sentence += &format!("{}: ", problem.field);
     }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use migration::{Migration, MigrationSpec};
 pub use policy::{ShiftPolicy, ShiftPolicySpec};
-pub use status::{Kept, KeptError, MigrationStatus, Replied};
+pub use status::{Kept, KeptError, MigrationStatus, ReadyStatus, Replied};
 
 /// Group of all three.
 pub const GROUP: &str = "crossfade.dev";
@@ -30,7 +30,8 @@ pub const VERSION: &str = "v1alpha1";
 
 /// A cluster that migrations of the same namespace can name instead of a context.
 #[derive(CustomResource, Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[kube(group = "crossfade.dev", version = "v1alpha1", kind = "Cluster", namespaced)]
+#[kube(group = "crossfade.dev", version = "v1alpha1", kind = "Cluster", namespaced, status = "ReadyStatus")]
+#[kube(printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[0].status"))]
 #[kube(printcolumn(name = "Secret", type_ = "string", json_path = ".spec.kubeconfig.secretRef.name"))]
 #[kube(printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"))]
 #[serde(rename_all = "camelCase")]

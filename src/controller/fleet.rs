@@ -26,6 +26,7 @@ use super::health::Health;
 use super::home::{FINALIZER, Home, Key, PATIENCE};
 use super::news::{self, News};
 use super::reach::Ways;
+use super::ready::Ready;
 use super::status::{self, ACCEPTED, Word};
 use super::steer::{SteerError, Wheel};
 use crate::fence::Fence;
@@ -117,6 +118,7 @@ pub struct Fleet {
     changed: Arc<Notify>,
     news: News,
     health: Health,
+    ready: Ready,
     clock: Clock,
     tasks: JoinSet<Result<(), SteerError>>,
     driven: HashMap<Id, Driven>,
@@ -144,6 +146,7 @@ impl Fleet {
     ) -> Self {
         Self {
             news: News::new(&home, &identity),
+            ready: Ready::new(home.clone(), ways.clone()),
             passes: Arc::new(Semaphore::new(concurrency)),
             clock: Clock::start(),
             tasks: JoinSet::new(),
@@ -165,6 +168,7 @@ impl Fleet {
         loop {
             self.rested.retain(|_, ended| ended.elapsed() < AGAIN);
             self.round(&fence).await;
+            self.ready.round(&self.watched, &fence).await;
             let due = if self.rested.is_empty() { ROUND } else { AGAIN };
             tokio::select! {
                 () = self.changed.notified() => {}
@@ -185,6 +189,7 @@ impl Fleet {
         self.tasks.shutdown().await;
         self.driven.clear();
         self.rested.clear();
+        self.ready.forget();
     }
 
     async fn ended(&mut self, ended: Result<(Id, Result<(), SteerError>), tokio::task::JoinError>, fence: &Fence) {
@@ -313,7 +318,7 @@ impl Fleet {
             let Refusal { reason, message } = refusal;
             let word = Word::no(reason, message);
             status.observed_generation = generation;
-            if !status::set(&mut status, ACCEPTED, &word, generation, self.clock.now())
+            if !status::set(&mut status.conditions, ACCEPTED, &word, generation, self.clock.now())
                 || fence.check(PATIENCE).is_err()
             {
                 return Ok(());

@@ -15,7 +15,7 @@ use kube::core::ApiResource;
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 
-use super::crd::{Cluster, Migration, MigrationStatus, ShiftPolicy};
+use super::crd::{Cluster, Migration, MigrationStatus, ReadyStatus, ShiftPolicy};
 use crate::cluster::kubeconfig_cause;
 
 /// Longest wait for an answer. It has to fit between the moment a leader gives up and the end of its lease.
@@ -160,6 +160,13 @@ impl Home {
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         in_time("write the status of", &key, self.migrations(&key.namespace).replace_status(&key.name, &params, &body))
             .await
+    }
+
+    /// Writes the status of a ShiftPolicy or a Cluster, which nobody else writes.
+    pub async fn patch_status(&self, resource: &ApiResource, key: &Key, status: &ReadyStatus) -> Result<(), HomeError> {
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let (api, patch) = (self.api(resource, &key.namespace), Patch::Merge(json!({"status": status})));
+        in_time("write the status of", key, api.patch_status(&key.name, &params, &patch)).await.map(drop)
     }
 
     /// Puts our finalizer on an object, or takes it off.

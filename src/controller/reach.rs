@@ -80,11 +80,21 @@ impl Ways {
         let reference = reflector::ObjectRef::new_with(name.as_str(), resource).within(namespace.as_str());
         let object =
             self.clusters.get(&reference).ok_or_else(|| format!("there is no Cluster {name} in {namespace}"))?;
+        self.connect(&object).await
+    }
+
+    /// Why a Cluster cannot be used, where it cannot. Contacts nobody but the home cluster.
+    pub async fn usable(&self, cluster: &DynamicObject) -> Result<(), String> {
+        self.connect(cluster).await.map(drop)
+    }
+
+    async fn connect(&self, object: &DynamicObject) -> Result<Link, String> {
+        let Key { namespace, name } = Key::of(object);
         let text = |pointer: &str| object.data.pointer(pointer).and_then(|value| value.as_str()).map(str::to_owned);
         let secret =
             text("/spec/kubeconfig/secretRef/name").ok_or_else(|| format!("Cluster {name} names no Secret"))?;
         let entry = text("/spec/kubeconfig/secretRef/key").unwrap_or_else(|| ENTRY.to_owned());
-        let key = Key { namespace: namespace.as_str().to_owned(), name: secret };
+        let key = Key { namespace, name: secret };
         let bytes = self.home.secret(&key, &entry).await.map_err(|error| chain(&error))?;
         // No parser's message is repeated: it would quote credentials.
         let unreadable = || format!("entry {entry} of Secret {key} is no kubeconfig that can be used");
@@ -92,7 +102,7 @@ impl Ways {
         let file = Kubeconfig::from_yaml(&file).map_err(|_| unreadable())?;
         let options = KubeConfigOptions { context: text("/spec/kubeconfig/context"), ..KubeConfigOptions::default() };
         let config = Config::from_custom_kubeconfig(file, &options).await.map_err(|_| unreadable())?;
-        Link::from_config(name.as_str(), config).map_err(|error| chain(&error))
+        Link::from_config(&name, config).map_err(|error| chain(&error))
     }
 }
 

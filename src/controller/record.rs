@@ -117,7 +117,13 @@ impl Record {
         record.status.epoch = Some(epoch);
         record.note(&Line::Opened { at: now, epoch, by: identity, idle: clock.idle() });
         let generation = record.read.metadata.generation;
-        status::set(&mut record.status, ACCEPTED, &Word::yes(ACCEPTED, "it is carried out"), generation, now);
+        status::set(
+            &mut record.status.conditions,
+            ACCEPTED,
+            &Word::yes(ACCEPTED, "it is carried out"),
+            generation,
+            now,
+        );
         record.status.observed_generation = generation;
         // Without a second attempt: who was faster leads.
         record.fence.check(PATIENCE)?;
@@ -140,7 +146,7 @@ impl Record {
             }
         };
         self.status.observed_generation = object.metadata.generation;
-        status::set(&mut self.status, FOLLOWS_SPEC, &word, object.metadata.generation, at)
+        status::set(&mut self.status.conditions, FOLLOWS_SPEC, &word, object.metadata.generation, at)
     }
 
     /// Adds a line to the journal, and forgets the oldest ones.

@@ -52,11 +52,11 @@ impl Word {
 }
 
 /// Sets a condition; whether it said something else before.
-pub fn set(status: &mut MigrationStatus, kind: &str, word: &Word, generation: Option<i64>, at: Timestamp) -> bool {
+pub fn set(conditions: &mut Vec<Condition>, kind: &str, word: &Word, generation: Option<i64>, at: Timestamp) -> bool {
     let Word { holds, reason, message } = word.clone();
     let value = if holds { "True" } else { "False" };
-    let before = status.conditions.iter().position(|condition| condition.type_ == kind);
-    let before = before.map(|index| status.conditions.remove(index));
+    let before = conditions.iter().position(|condition| condition.type_ == kind);
+    let before = before.map(|index| conditions.remove(index));
     let same = before.as_ref().is_some_and(|before| {
         before.status == value
             && before.reason == reason
@@ -64,7 +64,7 @@ pub fn set(status: &mut MigrationStatus, kind: &str, word: &Word, generation: Op
             && before.observed_generation == generation
     });
     let since = before.filter(|before| before.status == value).map(|before| before.last_transition_time);
-    status.conditions.push(Condition {
+    conditions.push(Condition {
         type_: kind.to_owned(),
         status: value.to_owned(),
         reason,
@@ -72,7 +72,7 @@ pub fn set(status: &mut MigrationStatus, kind: &str, word: &Word, generation: Op
         last_transition_time: since.unwrap_or(Time(at)),
         observed_generation: generation,
     });
-    status.conditions.sort_by_key(|condition| ORDER.iter().position(|kind| *kind == condition.type_));
+    conditions.sort_by_key(|condition| ORDER.iter().position(|kind| *kind == condition.type_));
     !same
 }
 
@@ -110,13 +110,13 @@ pub fn tell(status: &mut MigrationStatus, report: &Report) {
     let reason = waiting.unwrap_or_else(|| report.phase.clone());
     let word = |holds| Word { holds, reason: reason.clone(), message: message.clone() };
     let at = report.at;
-    set(status, PROGRESSING, &word(!ended && !report.needs_human), generation, at);
-    set(status, NEEDS_HUMAN, &word(report.needs_human), generation, at);
+    set(&mut status.conditions, PROGRESSING, &word(!ended && !report.needs_human), generation, at);
+    set(&mut status.conditions, NEEDS_HUMAN, &word(report.needs_human), generation, at);
     let completed = ended && cause.is_none();
-    set(status, COMPLETED, &Word { holds: completed, ..word(true) }, generation, at);
+    set(&mut status.conditions, COMPLETED, &Word { holds: completed, ..word(true) }, generation, at);
     if let Some(cause) = cause {
         let word = Word { holds: ended, reason: cause.name().to_owned(), message: cause.to_string() };
-        set(status, ROLLED_BACK, &word, generation, at);
+        set(&mut status.conditions, ROLLED_BACK, &word, generation, at);
     }
 }
 
@@ -172,11 +172,11 @@ mod tests {
     fn a_transition_has_the_time_of_its_change() {
         let mut status = MigrationStatus::default();
         let at = |second| Timestamp::from_second(second).unwrap();
-        assert!(set(&mut status, ACCEPTED, &Word::no("InvalidSpec", "a"), Some(1), at(1)));
-        assert!(!set(&mut status, ACCEPTED, &Word::no("InvalidSpec", "a"), Some(1), at(2)), "nothing new");
-        assert!(set(&mut status, ACCEPTED, &Word::no("InvalidSpec", "b"), Some(2), at(3)));
+        assert!(set(&mut status.conditions, ACCEPTED, &Word::no("InvalidSpec", "a"), Some(1), at(1)));
+        assert!(!set(&mut status.conditions, ACCEPTED, &Word::no("InvalidSpec", "a"), Some(1), at(2)), "nothing new");
+        assert!(set(&mut status.conditions, ACCEPTED, &Word::no("InvalidSpec", "b"), Some(2), at(3)));
         assert_eq!(status.conditions[0].last_transition_time, Time(at(1)));
-        assert!(set(&mut status, ACCEPTED, &Word::yes("Accepted", ""), Some(3), at(4)));
+        assert!(set(&mut status.conditions, ACCEPTED, &Word::yes("Accepted", ""), Some(3), at(4)));
         assert_eq!(status.conditions[0].last_transition_time, Time(at(4)));
     }
 

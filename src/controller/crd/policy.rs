@@ -4,11 +4,13 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Empty, Scalar};
+use super::{Empty, ReadyStatus, Scalar};
 
 /// How carefully traffic moves. A migration keeps the policy it was started with, whatever becomes of this object.
 #[derive(CustomResource, KubeSchema, Debug, Clone, Serialize, Deserialize)]
 #[kube(group = "crossfade.dev", version = "v1alpha1", kind = "ShiftPolicy", plural = "shiftpolicies", namespaced)]
+#[kube(status = "ReadyStatus")]
+#[kube(printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[0].status"))]
 #[kube(printcolumn(name = "Soak", type_ = "string", json_path = ".spec.soak"))]
 #[kube(printcolumn(name = "Interval", type_ = "string", json_path = ".spec.analysis.interval"))]
 #[kube(printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"))]

@@ -278,7 +278,7 @@ fn e_two_controllers_and_one_that_was_frozen_past_its_lease() {
 /// What is wrong with one object is said on that object, and the others do not notice.
 fn others_are_told(home: &Home<'_>) {
     let checkout = std::fs::read_to_string(home.lab.file("5s")).unwrap().replace("{context: ", "{cluster: ");
-    let (migration, _) = checkout.split_once("\n---\n").unwrap();
+    let (migration, policy) = checkout.split_once("\n---\n").unwrap();
     let rival = migration.replace("{name: checkout,", "{name: rival,");
     home.apply(&rival);
     home.apply(&rival.replace("{name: rival,", "{name: odd,").replace("onCommit:", "onComit:"));
@@ -287,6 +287,25 @@ fn others_are_told(home: &Home<'_>) {
     let odd = home.until_status("odd", "is refused", |status| accepted(status).0 == "InvalidSpec");
     assert!(accepted(&odd).1.contains("spec.onComit: is not a field of this object"), "{odd}");
     home.admin(&["delete", "migration", "rival", "odd", "-n", "shop", "--timeout=20s"]);
+    // What is wrong with a policy or a cluster is said on it, whether or not a migration names it.
+    let broken =
+        policy.replace("{name: lab}", "{name: short, namespace: shop}").replace("setWeight: 100", "setWeight: 90");
+    home.apply(&broken);
+    let lost = json!({
+        "apiVersion": "crossfade.dev/v1alpha1", "kind": "Cluster", "metadata": {"name": "lost", "namespace": "shop"},
+        "spec": {"kubeconfig": {"secretRef": {"name": "lost"}}},
+    });
+    home.apply(&lost.to_string());
+    for (object, ready) in [
+        ("shiftpolicy/lab", "True"),
+        ("cluster/blue", "True"),
+        ("cluster/green", "True"),
+        ("shiftpolicy/short", "False"),
+        ("cluster/lost", "False"),
+    ] {
+        home.admin(&["wait", "-n", "shop", &format!("--for=condition=Ready={ready}"), object, "--timeout=20s"]);
+    }
+    home.admin(&["delete", "shiftpolicy/short", "cluster/lost", "-n", "shop"]);
     // Its policy is edited under the migration, which goes on as it was begun.
     let patch = r#"{"spec":{"soak":"24h"}}"#;
     home.admin(&["patch", "shiftpolicy", "lab", "-n", "shop", "--type=merge", "-p", patch]);
@@ -295,6 +314,18 @@ fn others_are_told(home: &Home<'_>) {
         conditions.iter().any(|condition| condition["type"] == "FollowsSpec" && condition["reason"] == "PolicyChanged")
     };
     home.until_status("checkout", "says that its policy was changed", follows);
+    // Once somebody says so it follows the policy as it is then.
+    let patch = r#"{"spec":{"soak":null,"stepDeadline":"25m"}}"#;
+    home.admin(&["patch", "shiftpolicy", "lab", "-n", "shop", "--type=merge", "-p", patch]);
+    home.lab.until("the policy is adopted", Duration::from_secs(60), || {
+        let adopted = ["adopt-policy", "lab", "checkout", "--context", "green-admin", "--namespace", "shop"];
+        home.lab.say(&adopted).status.success().then_some(())
+    });
+    let adopted = |status: &Value| {
+        let conditions = status["conditions"].as_array().unwrap();
+        conditions.iter().any(|condition| condition["type"] == "FollowsSpec" && condition["status"] == "True")
+    };
+    home.until_status("checkout", "follows its policy again", adopted);
 }
 
 /// Epochs in the journal only rise, and between two take-overs one process wrote.

@@ -77,6 +77,26 @@ fn a_drill_that_comes_home_late_stays_there_until_a_person_says_so() {
 }
 
 #[test]
+fn a_drill_is_late_past_its_deadline_and_not_at_it() {
+    let deadline = drilling().0.assignment.policy.rollback.deadline;
+    for (took, late) in [(deadline, false), (deadline + SignedDuration::from_millis(1), true)] {
+        let (mut state, mut world) = in_a_drill();
+        let Standing::Drilling(since) = standing(&state) else { panic!("{:?}", state.phase) };
+        world.now = since + took;
+        let decision = pass(&mut state, &mut world);
+        assert!(
+            waits_on("Drill")(&state, &decision) && decision.needs_human == late,
+            "on its way: {:?}",
+            decision.waiting
+        );
+        world.planes.values_mut().for_each(|weight| *weight = Weight::ZERO);
+        world.now = since + took;
+        pass(&mut state, &mut world);
+        assert_eq!((state.drills[0].took, matches!(standing(&state), Standing::Late(_))), (took, late), "at home");
+    }
+}
+
+#[test]
 fn evidence_of_a_bad_target_and_an_abort_turn_a_drill_into_a_rollback() {
     for lag in [true, false] {
         let (mut state, mut world) = in_a_drill();
