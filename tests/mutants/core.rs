@@ -16,6 +16,7 @@ pub mod cluster {
 
 pub mod analysis {
     pub mod forecast;
+    pub mod lasting;
     pub mod lint;
     pub mod power;
     pub mod promql;
