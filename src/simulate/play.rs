@@ -314,6 +314,7 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
         self.controller.state.clone_from(&self.controller.disk);
         self.controller.outcomes.clear();
         self.controller.readings = Readings::default();
+        self.watcher.taken_over();
         self.controller.up = self.world.now + down;
         self.world.truth.changed = self.controller.up;
         self.controller.up
