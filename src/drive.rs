@@ -3,7 +3,7 @@
 //! The state is on disk before any action that follows from it, and every intent before its action. Where it cannot be
 //! recorded, nothing is done: what a crash would forget must not happen. The one exception is the way back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -184,7 +184,16 @@ impl Seat {
 #[async_trait]
 trait Surroundings: Send + Sync {
     /// Looks once at everything.
-    async fn look(&mut self, state: &State, now: Timestamp, commands: Vec<Command>, outcomes: Vec<Outcome>) -> Look;
+    ///
+    /// `applied` is what this migration applied, as far as its journal goes back.
+    async fn look(
+        &mut self,
+        state: &State,
+        applied: &BTreeSet<ObjectRef>,
+        now: Timestamp,
+        commands: Vec<Command>,
+        outcomes: Vec<Outcome>,
+    ) -> Look;
 
     /// Carries out one action; `desired` is what each mirrored object shall be.
     async fn carry_out(
@@ -209,9 +218,16 @@ struct Seen {
 
 #[async_trait]
 impl Surroundings for Seen {
-    async fn look(&mut self, state: &State, now: Timestamp, commands: Vec<Command>, outcomes: Vec<Outcome>) -> Look {
+    async fn look(
+        &mut self,
+        state: &State,
+        applied: &BTreeSet<ObjectRef>,
+        now: Timestamp,
+        commands: Vec<Command>,
+        outcomes: Vec<Outcome>,
+    ) -> Look {
         let World { source, target, planes, servers: _ } = &self.world;
-        self.observer.look(Scene { source, target, planes }, state, now, commands, outcomes).await
+        self.observer.look(Scene { source, target, planes, applied }, state, now, commands, outcomes).await
     }
 
     async fn carry_out(
@@ -268,7 +284,8 @@ impl Driver {
     pub async fn pass(&mut self) -> Result<Pass, StoreError> {
         let now = self.clock.now();
         let (commands, outcomes) = (self.store.commands(), std::mem::take(&mut self.outcomes));
-        let Look { mut snapshot, desired } = self.surroundings.look(&self.state, now, commands, outcomes).await;
+        let applied = self.store.applied();
+        let Look { mut snapshot, desired } = self.surroundings.look(&self.state, applied, now, commands, outcomes).await;
         if matches!(self.state.phase, Phase::Preparing { .. }) {
             let workloads = snapshot.source.known().into_iter().flat_map(|workloads| workloads.keys());
             let taken = claims::conflicts(&self.state.assignment, workloads, &self.store.others());

@@ -56,6 +56,8 @@ pub struct Scene<'a> {
     pub target: &'a Link,
     /// The planes.
     pub planes: &'a Planes,
+    /// Objects that this migration applied, as far as its journal goes back.
+    pub applied: &'a BTreeSet<ObjectRef>,
 }
 
 impl Observer {

@@ -3,6 +3,7 @@
 //! One process at a time drives a migration; the lock goes with it, however it ends. Everybody may read the report and drop
 //! commands into the box, where they wait until somebody drives.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use super::journal::{self, Answered, Journal, Record};
 use super::store::{Store, StoreError};
+use crate::cluster::ObjectRef;
 use crate::fence::Fence;
 use crate::migration::snapshot::chain;
 use crate::migration::state::FORMAT;
@@ -54,6 +56,30 @@ impl Directory {
     /// The journal's path.
     pub fn journal(&self) -> PathBuf {
         self.path.join("journal.jsonl")
+    }
+
+    /// The journals of earlier attempts, oldest first, and the first path that is free for another.
+    fn asides(&self) -> (Vec<PathBuf>, PathBuf) {
+        let mut asides = (1u32..).map(|number| self.path.join(format!("journal.{number}.jsonl")));
+        let mut there = Vec::new();
+        loop {
+            match asides.next() {
+                Some(aside) if aside.exists() => there.push(aside),
+                free => return (there, free.unwrap_or_else(|| self.journal().with_extension("aside"))),
+            }
+        }
+    }
+
+    /// What earlier attempts applied: it stayed on the target, and a later attempt that finds it in sync applies it no more.
+    fn applied_before(&self) -> BTreeSet<ObjectRef> {
+        let read = |aside: PathBuf| {
+            journal::read(&aside).unwrap_or_else(|error| {
+                tracing::warn!(error = chain(&error), "what an earlier attempt applied is unknown, and stays on the target");
+                Vec::new()
+            })
+        };
+        let records = self.asides().0.into_iter().flat_map(read);
+        records.filter_map(|record| record.applies().cloned()).collect()
     }
 
     fn lock(&self) -> PathBuf {
@@ -115,6 +141,7 @@ pub struct HeldDirectory {
     directory: Directory,
     journal: Journal,
     epoch: u64,
+    applied: BTreeSet<ObjectRef>,
     // Held for its lock alone.
     _lock: File,
 }
@@ -134,7 +161,9 @@ impl HeldDirectory {
             epoch = before + 1;
         }
         journal.append(&opened(clock.now(), epoch, clock.idle()))?;
-        let held = Self { directory: directory.clone(), journal, epoch, _lock: lock };
+        let mut applied = directory.applied_before();
+        applied.extend(records.iter().filter_map(Record::applies).cloned());
+        let held = Self { directory: directory.clone(), journal, epoch, applied, _lock: lock };
         Ok((held, last_state(records)))
     }
 
@@ -172,7 +201,13 @@ impl Store for HeldDirectory {
 
     async fn intend(&mut self, at: Timestamp, actions: &[Action]) -> Result<(), StoreError> {
         let intents: Vec<Record> = actions.iter().map(|action| Record::intent(at, action)).collect();
-        Ok(self.journal.append_all(&intents)?)
+        self.journal.append_all(&intents)?;
+        self.applied.extend(actions.iter().filter_map(Action::applies).cloned());
+        Ok(())
+    }
+
+    fn applied(&self) -> &BTreeSet<ObjectRef> {
+        &self.applied
     }
 
     async fn outcome(&mut self, at: Timestamp, outcomes: &[Outcome]) -> Result<(), StoreError> {
@@ -220,8 +255,7 @@ impl Store for HeldDirectory {
             return Ok(());
         }
         let path = self.directory.journal();
-        let mut asides = (1u32..).map(|number| self.directory.path.join(format!("journal.{number}.jsonl")));
-        let aside = asides.find(|aside| !aside.exists()).unwrap_or_else(|| path.with_extension("aside"));
+        let (_, aside) = self.directory.asides();
         fs::rename(&path, &aside).map_err(io_error("put aside", &path))?;
         let (journal, _) = Journal::open(&path)?;
         self.journal = journal;

@@ -7,6 +7,7 @@ use super::store::StoreError;
 use crate::cluster::{self, Cluster, ClusterError, Desired, Link, ObjectRef};
 use crate::fence::{Fence, Fenced};
 use crate::migration::Action;
+use crate::migration::action::Deletion;
 use crate::plane::{Plane, PlaneError};
 use crate::policy::Name;
 
@@ -62,6 +63,13 @@ impl<'a> Reach<'a> {
                 let desired = self.desired.get(object).ok_or_else(|| ActError::NoBody(object.clone()))?;
                 Ok(cluster::apply(self.cluster(self.target).await?, desired).await?)
             }
+            Action::DeleteObject { object, because: Deletion::Gone } => {
+                let source = self.source.get().await?;
+                Ok(cluster::remove_gone(source, self.cluster(self.target).await?, object).await?)
+            }
+            Action::DeleteObject { object, because: Deletion::Aborted } => {
+                Ok(cluster::remove(self.cluster(self.target).await?, object).await?)
+            }
             Action::SetWeight { plane, from, to, origin } => {
                 Ok(self.plane(plane)?.shift(self.fence, *from, *to, origin).await?)
             }
@@ -98,6 +106,7 @@ const IN_FLIGHT: usize = 8;
 pub fn may_overlap(one: &Action, next: &Action) -> bool {
     match (one, next) {
         (Action::ApplyObject { object: one }, Action::ApplyObject { object: next }) => one.kind == next.kind,
+        (Action::DeleteObject { object: one, .. }, Action::DeleteObject { object: next, .. }) => one.kind == next.kind,
         (Action::Release { .. }, Action::Release { .. }) => true,
         (one, next) => one.plane().is_some() && next.plane().is_some(),
     }

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::cluster::ObjectRef;
 use crate::migration::state::FORMAT;
 use crate::migration::{Action, Outcome, Reply, Request, State, Terms};
 use crate::observe::clock::Clock;
@@ -74,6 +75,11 @@ impl Record {
                 *at
             }
         }
+    }
+
+    /// The object of the target that was about to be applied, where one was.
+    pub fn applies(&self) -> Option<&ObjectRef> {
+        if let Self::Intent { action, .. } = self { action.applies() } else { None }
     }
 
     /// That an action is about to be carried out.

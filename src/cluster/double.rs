@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::manifest::Manifest;
 use super::served::{Served, ServerVersion};
 use super::{Cluster, KINDS};
+use crate::policy::{LabelSelector, Name, Workloads};
 
 /// One request as a server saw it.
 #[derive(Debug, Clone)]
@@ -111,6 +112,13 @@ pub fn served<'a>(kinds: impl IntoIterator<Item = (&'a str, &'a str)>) -> Served
         served.add(serde_json::from_value(json!({"groupVersion": version, "resources": [resource]})).unwrap());
     }
     served
+}
+
+/// What carries `part-of: shop` in namespace `shop`.
+pub fn workloads() -> Workloads {
+    let match_labels = [("part-of".to_owned(), "shop".to_owned())].into();
+    let namespaces = Name::new("shop").into_iter().collect();
+    Workloads { namespaces, selector: LabelSelector { match_labels }, ..Workloads::default() }
 }
 
 /// An object of namespace `shop`, with `rest` merged over its name.

@@ -24,6 +24,7 @@ use super::kind::{KINDS, Kind, kind, read_as};
 use super::object::ObjectRef;
 use super::plan::{Desired, MirrorPlan, MirrorProblem};
 use super::rehearse::try_out;
+use super::removal;
 use super::replicas::Replicas;
 use super::request::side_by_side;
 use super::standing::{Lack, Side, Standing};
@@ -42,6 +43,10 @@ const TRIED_AT_ONCE: usize = 64;
 /// is found by the next look.
 const ECHO: Duration = Duration::from_millis(250);
 
+/// How long an object that was looked for on the source and is there, or is somebody else's on the target, is not looked for again.
+/// It is followed by no watch, as it left the selection; whoever deletes it later can wait so long for the target.
+const LOOKED_FOR: Duration = Duration::from_secs(30);
+
 /// A mirror between two clusters, followed until it is dropped.
 pub struct Followed {
     source: Cluster,
@@ -53,6 +58,8 @@ pub struct Followed {
     followers: JoinSet<()>,
     /// Fingerprints that the target was asked about, and what it would refuse of them.
     tried: BTreeMap<ObjectRef, (String, Vec<MirrorProblem>)>,
+    /// Objects that nothing becomes any more and that stay on the target all the same, and when that was found.
+    kept: BTreeMap<ObjectRef, Instant>,
     /// Whether something was out of sight when this was last asked.
     blind: bool,
 }
@@ -64,7 +71,8 @@ impl Followed {
         let standing = Standing::new(workloads.clone(), Arc::clone(&target.served));
         let (followers, tried) = (JoinSet::new(), BTreeMap::new());
         let workloads = workloads.clone();
-        let mut followed = Self { source, target, workloads, standing, tell, told, followers, tried, blind: true };
+        let (kept, blind) = (BTreeMap::new(), true);
+        let mut followed = Self { source, target, workloads, standing, tell, told, followers, tried, kept, blind };
         followed.follow_source();
         followed
     }
@@ -165,6 +173,23 @@ impl Followed {
             self.standing.fetched(object, glimpse);
         }
         Ok(())
+    }
+
+    /// What this migration brought to the target, the source has lost, and is nobody else's: each looked for anew. Only after
+    /// [`Self::catch_up`], in the order of writing.
+    pub async fn gone(&mut self, applied: &BTreeSet<ObjectRef>) -> Result<Vec<ObjectRef>, ClusterError> {
+        let now = Instant::now();
+        let mut left = self.standing.left_behind(applied);
+        self.kept.retain(|object, since| now.duration_since(*since) < LOOKED_FOR && left.contains(object));
+        left.retain(|object| !self.kept.contains_key(object));
+        if left.is_empty() {
+            return Ok(left);
+        }
+        let gone = removal::gone(&self.source, &self.target, &left).await?;
+        let kept = left.iter().filter(|object| !gone.contains(object));
+        self.kept.extend(kept.map(|object| (object.clone(), now)));
+        left.retain(|object| gone.contains(object));
+        Ok(left)
     }
 
     /// Reads and compares what could not be compared as it came, and looks at what is not followed.

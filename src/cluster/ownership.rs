@@ -62,6 +62,17 @@ pub fn created(live: &Manifest) -> Option<Value> {
     })
 }
 
+/// Whether an object is mirrored, not released, and nobody else manages a field of it.
+///
+/// What is written to a subresource says nothing about whose the object is: there controllers tell how it is, and autoscalers how
+/// large.
+pub fn is_ours_alone(live: &Manifest) -> bool {
+    let entries = live.value().pointer("/metadata/managedFields").and_then(Value::as_array);
+    let mut entries = entries.into_iter().flatten().filter(|entry| entry.get("subresource").is_none());
+    let is_held = everything(live).is_some();
+    live.annotation(DIGEST_ANNOTATION).is_some() && is_held && entries.all(is_ours)
+}
+
 fn is_ours(entry: &Value) -> bool {
     entry.get("manager").and_then(Value::as_str) == Some(FIELD_MANAGER)
 }
@@ -107,6 +118,31 @@ mod tests {
         assert_eq!(patch["metadata"]["resourceVersion"], "7");
         assert_eq!(patch.as_object().unwrap().len() + patch["metadata"].as_object().unwrap().len(), 3);
         Some(patch["metadata"]["managedFields"].clone())
+    }
+
+    #[test]
+    fn an_object_is_ours_alone_until_somebody_else_writes_it_or_it_is_released() {
+        let fields = json!({"f:metadata": {"f:annotations": {format!("f:{DIGEST_ANNOTATION}"): {}}}, "f:data": {"f:key": {}}});
+        let mark = json!({"f:metadata": {"f:annotations": {format!("f:{DIGEST_ANNOTATION}"): {}}}});
+        let on_status = |manager: &str| {
+            let mut entry = entry(manager, "Update", json!({"f:status": {}}));
+            entry["subresource"] = "status".into();
+            entry
+        };
+        let ours = || entry("crossfade", "Apply", fields.clone());
+        for (marked, entries, expected) in [
+            (true, vec![ours()], true),
+            (true, vec![ours(), on_status("kube-controller-manager")], true),
+            (true, vec![ours(), entry("kubectl-edit", "Update", json!({"f:data": {}}))], false),
+            (true, vec![entry("crossfade", "Apply", mark)], false),
+            (true, vec![], false),
+            (false, vec![ours()], false),
+        ] {
+            let annotations = if marked { json!({DIGEST_ANNOTATION: "abc"}) } else { json!({}) };
+            let metadata = json!({"resourceVersion": "7", "annotations": annotations, "managedFields": entries});
+            let live = object("v1", "ConfigMap", "a", json!({"metadata": metadata}));
+            assert_eq!(is_ours_alone(&live), expected, "{marked} {entries:?}");
+        }
     }
 
     #[test]

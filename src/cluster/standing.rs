@@ -232,7 +232,6 @@ impl Standing {
         self.sketches.retain(|object, _| closure.selected.contains(object));
         self.autoscaled = autoscaled;
         self.order = closure.selected.iter().cloned().collect();
-        let rank = |object: &ObjectRef| KINDS.iter().position(|kind| kind.name() == object.kind);
         self.order.sort_by_cached_key(rank);
         self.closure = closure;
         self.explain();
@@ -319,7 +318,7 @@ impl Standing {
         for object in self.target.take_changed() {
             let covered = self.covered(&object, self.target.get(&object).and_then(Glimpse::manifest));
             if let Some(glimpse) = self.target.get_mut(&object) {
-                glimpse.covered = covered;
+                glimpse.compared(covered);
                 glimpse.forget_body();
             }
             self.stirred |= self.state(&object).is_some_and(|state| state != ObjectState::InSync);
@@ -350,7 +349,7 @@ impl Standing {
     pub fn judge_read(&mut self, object: &ObjectRef, live: Option<Manifest>) {
         let covered = self.covered(object, live).unwrap_or(false);
         if let Some(glimpse) = self.target.get_mut(object) {
-            glimpse.covered = Some(covered);
+            glimpse.compared(Some(covered));
         }
     }
 
@@ -418,6 +417,37 @@ impl Standing {
             .chain(self.made().filter_map(|object| Some((object.clone(), self.state(object)?))))
     }
 
+    /// What the target holds of this migration, as far as its fingerprint and `applied` tell: what it applied, and what was in
+    /// sync with the source while it was followed. In the order of writing.
+    pub fn brought<'a>(&'a self, applied: &'a BTreeSet<ObjectRef>) -> Vec<&'a ObjectRef> {
+        let marked = self.target.glimpses().filter(|live| live.digest.is_some() && !live.deleting);
+        let brought = marked.filter(|live| live.was_in_sync || applied.contains(&live.object));
+        let mut brought: Vec<_> = brought.map(|live| &live.object).collect();
+        brought.sort_by_key(|object| rank(object));
+        brought
+    }
+
+    /// Of that, what nothing of the source becomes any more and nothing that is mirrored refers to. Whether the source really has
+    /// lost it is to be asked: what was only taken out of the selection stays.
+    pub fn left_behind(&self, applied: &BTreeSet<ObjectRef>) -> Vec<ObjectRef> {
+        let is_aside = |object: &ObjectRef| self.aside.as_ref().is_some_and(|aside| aside.object() == object);
+        let brought = self.brought(applied).into_iter();
+        let mut left: Vec<_> =
+            brought.filter(|object| !self.made_of.contains_key(*object) && !is_aside(object)).cloned().collect();
+        if !left.is_empty() {
+            let named: BTreeSet<ObjectRef> = self.made_of.iter().flat_map(|(object, source)| self.named_by(object, source)).collect();
+            left.retain(|object| !named.contains(object));
+        }
+        left
+    }
+
+    /// What a desired object refers to.
+    fn named_by(&self, object: &ObjectRef, source: &ObjectRef) -> impl Iterator<Item = ObjectRef> {
+        let namespace = object.namespace.clone();
+        let references = self.sketches.get(source).into_iter().flat_map(|sketch| &sketch.references);
+        references.map(move |reference| ObjectRef::new(reference.kind, &namespace, &reference.name))
+    }
+
     /// An object as the target shall hold it.
     pub fn desired(&self, object: &ObjectRef) -> Option<Desired> {
         if object.kind == "Namespace" {
@@ -443,6 +473,11 @@ impl Standing {
     pub fn take_stirred(&mut self) -> bool {
         std::mem::take(&mut self.stirred)
     }
+}
+
+/// Where the objects of a kind come in the order of writing.
+fn rank(object: &ObjectRef) -> Option<usize> {
+    KINDS.iter().position(|kind| kind.name() == object.kind)
 }
 
 #[cfg(test)]

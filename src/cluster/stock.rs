@@ -34,6 +34,8 @@ pub struct Glimpse {
     pub deleting: bool,
     /// Of a mirrored one: whether it holds everything that is desired by the fingerprint it carries. Not asked yet: `None`.
     pub covered: Option<bool>,
+    /// Whether it was in sync with the source at any time since it is followed.
+    pub was_in_sync: bool,
     /// The JSON; dropped where nobody has to read it any more, and never there where only metadata were asked for.
     body: Option<Body>,
     /// Tells one state of what is kept from another.
@@ -73,6 +75,7 @@ impl Glimpse {
             replicas: None,
             deleting: manifest.is_deleting(),
             covered: None,
+            was_in_sync: false,
             body: None,
         }
     }
@@ -80,6 +83,12 @@ impl Glimpse {
     /// The object, where its JSON is still there.
     pub fn manifest(&self) -> Option<Manifest> {
         Manifest::new(serde_json::from_str(&self.body.as_ref()?.0).ok()?)
+    }
+
+    /// Notes how it compares with what is desired of it.
+    pub fn compared(&mut self, covered: Option<bool>) {
+        self.covered = covered;
+        self.was_in_sync |= covered == Some(true);
     }
 
     /// Drops the JSON.
@@ -180,9 +189,10 @@ impl Stock {
                 known.version = glimpse.version;
                 known.replicas = glimpse.replicas;
             }
-            _ => {
+            known => {
+                let was_in_sync = known.is_some_and(|known| known.was_in_sync);
                 self.changed.insert(glimpse.object.clone());
-                self.objects.insert(glimpse.object.clone(), glimpse);
+                self.objects.insert(glimpse.object.clone(), Glimpse { was_in_sync, ..glimpse });
             }
         }
     }
@@ -192,6 +202,11 @@ impl Stock {
         if let Some((object, _)) = self.objects.remove_entry(object) {
             self.changed.insert(object);
         }
+    }
+
+    /// Every object.
+    pub fn glimpses(&self) -> impl Iterator<Item = &Glimpse> {
+        self.objects.values()
     }
 
     /// One object.

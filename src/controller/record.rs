@@ -8,6 +8,7 @@
 //! Intents are kept before their action. Outcomes and reports, which nothing depends on, go out with the next write that has to be
 //! made, or when there is news for people.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use super::status::{self, ACCEPTED, FOLLOWS_SPEC, Word};
 use super::steer::Wheel;
 use crate::act::journal::Answered;
 use crate::act::store::{Store, StoreError};
+use crate::cluster::ObjectRef;
 use crate::fence::Fence;
 use crate::migration::{Action, Command, Outcome, Report, Request, State, Terms};
 use crate::observe::clock::{Clock, Moment};
@@ -65,6 +67,8 @@ pub struct Record {
     read: DynamicObject,
     /// What the object's status shall be after the next write.
     status: MigrationStatus,
+    /// What was applied, as far as the journal goes back; it forgets.
+    applied: BTreeSet<ObjectRef>,
     /// The object as the watch shows it: for commands, and for its deletion.
     watched: reflector::Store<DynamicObject>,
     policies: reflector::Store<DynamicObject>,
@@ -106,6 +110,7 @@ impl Record {
             fence: fence.clone(),
             watched: migrations.clone(),
             policies: policies.clone(),
+            applied: status.journal.iter().filter_map(|line| applies(line)).collect(),
             begun: state.as_ref().map(|state| Arc::clone(&state.assignment)),
             key,
             epoch,
@@ -251,7 +256,12 @@ impl Store for Record {
         for action in actions {
             self.note(&Line::Intent { at, epoch, action, terms: action.terms() });
         }
+        self.applied.extend(actions.iter().filter_map(Action::applies).cloned());
         self.keep(None).await
+    }
+
+    fn applied(&self) -> &BTreeSet<ObjectRef> {
+        &self.applied
     }
 
     async fn outcome(&mut self, at: Timestamp, outcomes: &[Outcome]) -> Result<(), StoreError> {
@@ -302,6 +312,13 @@ impl Store for Record {
 
     #[cfg(test)]
     fn leave_room_for(&mut self, _: usize) {}
+}
+
+/// The object that a line of the journal is about to apply, where it is.
+fn applies(line: &str) -> Option<ObjectRef> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let intent = line.get("action").filter(|_| line.get("record").is_some_and(|record| record == "intent"))?;
+    serde_json::from_value::<Action>(intent.clone()).ok()?.applies().cloned()
 }
 
 /// The clock of a process that goes on after these records and this report, as `act::journal` has it.

@@ -19,6 +19,13 @@ pub enum Action {
         /// The object.
         object: ObjectRef,
     },
+    /// Delete an object of the target that this migration brought there and that is nobody else's.
+    DeleteObject {
+        /// The object.
+        object: ObjectRef,
+        /// Why.
+        because: Deletion,
+    },
     /// Bring a plane to a weight.
     SetWeight {
         /// The plane.
@@ -56,6 +63,16 @@ pub enum Action {
     },
 }
 
+/// Why an object of the target is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Deletion {
+    /// It is gone from the source.
+    Gone,
+    /// The migration was aborted, and asks for a target without its traces.
+    Aborted,
+}
+
 /// What is recorded beside every intent: enough to judge it by the journal alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -76,6 +93,9 @@ pub enum Precondition {
     Nothing,
     /// Nobody else manages a field of the object that it sets. The API server checks it, by field ownership.
     Unclaimed(ObjectRef),
+    /// The object carries our mark, is the one that was read and nobody else's. Whoever deletes reads it anew, and the API server
+    /// checks that it has not changed since.
+    Ours(ObjectRef),
     /// The plane shows a weight between the two. The driver checks it when it writes.
     Between {
         /// The plane.
@@ -96,7 +116,7 @@ impl Precondition {
     pub fn holds(&self, snapshot: &Snapshot) -> bool {
         let weight = |plane| snapshot.planes.get(plane).and_then(Observed::known).map(|view| view.weight);
         match self {
-            Self::Nothing | Self::Unclaimed(_) => true,
+            Self::Nothing | Self::Unclaimed(_) | Self::Ours(_) => true,
             Self::Between { plane, from, to } => weight(plane).is_some_and(|shown| shown.is_between(*from, *to)),
             Self::AllOnTarget(plane) => weight(plane) == Some(Weight::FULL),
             Self::SourceUnused => {
@@ -114,6 +134,8 @@ pub enum Inverse {
     Origin(Name),
     /// Not at all: what it left behind carries no traffic and is kept for the next attempt.
     Kept,
+    /// By the mirror: what is deleted is only ever what the source can give again, by having it again or by the next attempt.
+    Mirrored,
     /// Not at all: it happens after the point of no return.
     PastCommit,
 }
@@ -129,6 +151,7 @@ impl Action {
         match self {
             Self::SetWeight { plane, .. } | Self::RestorePlane { plane, .. } => Inverse::Origin(plane.clone()),
             Self::ApplyObject { .. } => Inverse::Kept,
+            Self::DeleteObject { .. } => Inverse::Mirrored,
             Self::DrainSource { .. } | Self::ScaleSource { .. } | Self::Release { .. } => Inverse::PastCommit,
         }
     }
@@ -137,6 +160,7 @@ impl Action {
     pub fn precondition(&self) -> Precondition {
         match self {
             Self::ApplyObject { object } => Precondition::Unclaimed(object.clone()),
+            Self::DeleteObject { object, .. } => Precondition::Ours(object.clone()),
             Self::SetWeight { plane, from, to, .. } => {
                 Precondition::Between { plane: plane.clone(), from: *from, to: *to }
             }
@@ -151,9 +175,15 @@ impl Action {
     /// much it shall change.
     pub fn is_idempotent(&self) -> bool {
         match self {
-            Self::ApplyObject { .. } | Self::SetWeight { .. } | Self::RestorePlane { .. } => true,
+            Self::ApplyObject { .. } | Self::DeleteObject { .. } => true,
+            Self::SetWeight { .. } | Self::RestorePlane { .. } => true,
             Self::DrainSource { .. } | Self::ScaleSource { .. } | Self::Release { .. } => true,
         }
+    }
+
+    /// The object it applies, where it applies one.
+    pub fn applies(&self) -> Option<&ObjectRef> {
+        if let Self::ApplyObject { object } = self { Some(object) } else { None }
     }
 
     /// The plane it writes to, where it writes to one. Planes do not wait for one another; objects have an order.
@@ -162,7 +192,8 @@ impl Action {
             Self::SetWeight { plane, .. } | Self::RestorePlane { plane, .. } | Self::DrainSource { plane } => {
                 Some(plane)
             }
-            Self::ApplyObject { .. } | Self::ScaleSource { .. } | Self::Release { .. } => None,
+            Self::ApplyObject { .. } | Self::DeleteObject { .. } => None,
+            Self::ScaleSource { .. } | Self::Release { .. } => None,
         }
     }
 }
@@ -171,6 +202,8 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ApplyObject { object } => write!(f, "apply {object}"),
+            Self::DeleteObject { object, because: Deletion::Gone } => write!(f, "delete {object}, gone from the source"),
+            Self::DeleteObject { object, because: Deletion::Aborted } => write!(f, "delete {object}"),
             Self::SetWeight { plane, from, to, .. } => write!(f, "set {plane} from {from} to {to}"),
             Self::RestorePlane { plane, .. } => write!(f, "restore {plane} to its origin"),
             Self::DrainSource { plane } => write!(f, "drain the source on {plane}"),

@@ -16,6 +16,7 @@ mod command;
 mod commit;
 mod deadline;
 mod drill;
+mod mirror;
 mod protect;
 mod retry;
 mod rollback;
@@ -24,11 +25,12 @@ mod start;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use self::mirror::MOST_APPLIED;
 use self::protect::Protection;
 use self::rollback::Back;
 use super::action::Action;
 use super::command::Reply;
-use super::snapshot::{MirrorView, MirroredObject, Observed, Snapshot};
+use super::snapshot::{Observed, Snapshot};
 use super::state::{Cause, Phase, Standing, State};
 use super::waiting::WaitingOn;
 use crate::gate::{Finding, capacity, share, silence, slo};
@@ -73,6 +75,7 @@ pub struct Gates {
 pub fn decide(state: &State, snapshot: &Snapshot) -> Decision {
     let (mut state, replies) = command::answer(state, snapshot);
     retry::learn(&mut state, snapshot);
+    mirror::forget(&mut state, snapshot);
     let gates = ask(&state, snapshot);
     let step = match protect::judge(&state, snapshot, &gates) {
         Protection::Quiet => advance(&state, snapshot, &gates),
@@ -156,7 +159,8 @@ impl Step {
     }
 
     fn act(state: &State, actions: Vec<Action>, waiting: WaitingOn) -> Self {
-        Self { actions, ..Self::hold(state, waiting) }
+        let needs_human = matches!(waiting, WaitingOn::ManyGone { .. });
+        Self { actions, needs_human, ..Self::hold(state, waiting) }
     }
 
     fn enter(state: &State, phase: Phase) -> Self {
@@ -170,30 +174,6 @@ fn seen<'s, T>(what: &str, observed: &'s Observed<T>) -> Result<&'s T, WaitingOn
         Observed::Known(value) => Ok(value),
         Observed::Unknown(why) => Err(WaitingOn::Unobserved { what: what.to_owned(), why: why.clone() }),
     }
-}
-
-/// Objects applied in one pass while the target may have traffic: a part of a second's worth, so that protection waits no longer.
-const BATCH: usize = 50;
-
-/// Objects applied in one pass at most: a second or two, after which a person is heard.
-pub const MOST_APPLIED: usize = 500;
-
-/// Actions that bring the target's objects in line, and the wait for them; `None` where they are.
-fn mirror_actions(mirror: &MirrorView, state: &State) -> Option<(Vec<Action>, WaitingOn)> {
-    let most = if state.highest_weight() > Weight::ZERO { BATCH } else { MOST_APPLIED };
-    let pending = mirror.objects.iter().filter(|object| !object.in_sync).take(most);
-    let apply = |o: &MirroredObject| Action::ApplyObject { object: o.object.clone() };
-    let actions: Vec<_> = pending.map(apply).collect();
-    let pending = mirror.objects.iter().filter(|object| !object.in_sync).count();
-    let waiting = retry::failure(state, |action| matches!(action, Action::ApplyObject { .. }))
-        .unwrap_or(WaitingOn::Mirror { pending, all: mirror.objects.len() });
-    (pending > 0).then_some((actions, waiting))
-}
-
-/// The same for what is mirrored now; also `None` where that cannot be seen, and while somebody has paused.
-fn pending_mirror(state: &State, snapshot: &Snapshot) -> Option<(Vec<Action>, WaitingOn)> {
-    let mirror = snapshot.mirror.known().filter(|_| state.paused.is_none())?;
-    mirror_actions(mirror, state)
 }
 
 /// Holds while the policy's windows are closed. They are asked before something begins that advances; what has begun goes on,

@@ -145,7 +145,7 @@ impl Report {
 /// On the way to the origin the desired weight is the origin's.
 fn desired(phase: &Phase, plane: &Name, ledger: Option<Weight>) -> Option<Weight> {
     match phase {
-        Phase::RollingBack { origin, way: Way::Instant, .. }
+        Phase::RollingBack { origin, way: Way::Instant | Way::Clearing, .. }
         | Phase::Shifting(Shifting { origin, standing: Standing::Drilling(_), .. }) => {
             origin.planes.get(plane).map(|origin| origin.weight)
         }

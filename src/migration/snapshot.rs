@@ -93,6 +93,11 @@ pub struct MirrorView {
     pub objects: Vec<MirroredObject>,
     /// What keeps the selection from being mirrored, in a sentence each.
     pub problems: Vec<String>,
+    /// What this migration brought to the target, is nobody else's there, and is gone from the source: looked for by name, and not there.
+    pub gone: Vec<ObjectRef>,
+    /// Everything this migration brought to the target and is there still, in the order of writing. Only looked for where it is to be
+    /// deleted.
+    pub brought: Vec<ObjectRef>,
 }
 
 /// One mirrored object.

@@ -47,6 +47,19 @@ pub struct State {
     /// The drills that reached the origin.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drills: Vec<Drilled>,
+    /// A person's word that many objects may be deleted on the target because they are gone from the source; until they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub letting: Option<Letting>,
+}
+
+/// A person's word that much may go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Letting {
+    /// How many objects at once.
+    pub up_to: usize,
+    /// Who, and when.
+    #[serde(flatten)]
+    pub mark: Mark,
 }
 
 /// An approval.
@@ -273,6 +286,8 @@ pub enum Way {
     Stepped(Vec<Weight>),
     /// By way of these weights, the highest first, as fast as the source has ready pods for its share.
     CapacityGated(Vec<Weight>),
+    /// Every plane is back; what was brought to the target is deleted there, as the migration asks for.
+    Clearing,
 }
 
 /// How far a commit has come.
@@ -372,6 +387,7 @@ impl State {
             ledger: BTreeMap::new(),
             approvals: Vec::new(),
             drills: Vec::new(),
+            letting: None,
         }
     }
 

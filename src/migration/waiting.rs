@@ -34,6 +34,20 @@ pub enum WaitingOn {
         /// All objects.
         all: usize,
     },
+    /// So much of what was mirrored is gone from the source that a person has to say whether it goes from the target too.
+    ManyGone {
+        /// Objects gone.
+        gone: usize,
+        /// All objects, these included.
+        all: usize,
+        /// Some of them.
+        some: Vec<ObjectRef>,
+    },
+    /// What was brought to the target is being deleted there.
+    Clearing {
+        /// Objects left.
+        left: usize,
+    },
     /// An action failed and is tried again.
     ActionFailed {
         /// The action.
@@ -247,6 +261,7 @@ impl WaitingOn {
             | Self::PauseStep { .. }
             | Self::Approval
             | Self::DrillLate { .. }
+            | Self::ManyGone { .. }
             | Self::Soak { .. }
             | Self::Commit => Sort::Patient,
             Self::PlaneUnreachable { .. } | Self::PlaneBackends { .. } | Self::PlaneMoving { .. } => Sort::Plane,
@@ -254,6 +269,7 @@ impl WaitingOn {
             Self::Unobserved { .. }
             | Self::Blocked { .. }
             | Self::Mirror { .. }
+            | Self::Clearing { .. }
             | Self::ActionFailed { .. }
             | Self::WorkloadReady { .. }
             | Self::Capacity { .. }
@@ -276,7 +292,8 @@ impl WaitingOn {
     /// Whether it normally ends within a pass or two, so that only a person who watches needs to hear of it.
     pub fn is_brief(&self) -> bool {
         match self {
-            Self::Mirror { .. } | Self::PlaneMoving { .. } | Self::Drain { .. } | Self::Drill { .. } => true,
+            Self::Mirror { .. } | Self::Clearing { .. } | Self::PlaneMoving { .. } => true,
+            Self::Drain { .. } | Self::Drill { .. } => true,
             Self::Rollback { via, .. } => via.is_none(),
             _ => false,
         }
@@ -288,6 +305,8 @@ impl WaitingOn {
             Self::Unobserved { .. } => "Unobserved",
             Self::Blocked { .. } => "Blocked",
             Self::Mirror { .. } => "Mirror",
+            Self::ManyGone { .. } => "ManyGone",
+            Self::Clearing { .. } => "Clearing",
             Self::ActionFailed { .. } => "ActionFailed",
             Self::Overdue { .. } => "Overdue",
             Self::WorkloadReady { .. } => "WorkloadReady",
@@ -324,7 +343,13 @@ impl fmt::Display for WaitingOn {
         match self {
             Self::Unobserved { what, why } => write!(f, "{what} cannot be observed: {why}"),
             Self::Blocked { problems } => write!(f, "{}", problems.join("; ")),
-            Self::Mirror { pending, all } => write!(f, "{pending} of {all} objects still to be applied"),
+            Self::Mirror { pending, all } => write!(f, "{pending} of {all} objects still to be written"),
+            Self::ManyGone { gone, all, some } => {
+                let some: Vec<_> = some.iter().map(ToString::to_string).collect();
+                let (some, more) = (some.join(", "), if *gone > some.len() { ", …" } else { "" });
+                write!(f, "{gone} of {all} mirrored objects are gone from the source ({some}{more}): approve to delete them on the target too, or bring them back")
+            }
+            Self::Clearing { left } => write!(f, "{left} objects that were brought to the target are left there"),
             Self::ActionFailed { action, error, failures: 1, .. } => {
                 write!(f, "{action} failed and is tried again: {error}")
             }
@@ -375,7 +400,7 @@ impl fmt::Display for WaitingOn {
                 f,
                 "the drill took {took:#}, a rollback may take {deadline:#}; everything is at its origin: approve to go on all the same, or abort"
             ),
-            Self::Drain { plane, connections } => write!(f, "{connections} connections left to the source on {plane}"),
+            Self::Drain { plane, connections } => write!(f, "{connections} connections left on {plane} to the side that is let go"),
             Self::SourceScaling { workload, left } => write!(f, "{left} pods of the source's {workload} left"),
             Self::Rollback { planes, via: None } => {
                 write!(f, "{} on the way back to the origin", listed(planes))

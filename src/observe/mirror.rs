@@ -3,13 +3,14 @@
 //! They are not read in every pass but followed ([`Followed`]); a look takes in what changed since the last one. Where a part
 //! of what is followed is out of sight, that part is unknown: what was seen before is never taken for what is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{PATIENCE, Scene, in_time, patience};
 use crate::cluster::{self, Desired, Followed, ObjectRef, ObjectState, Replicas, Side};
 use crate::migration::adopt::Memo;
 use crate::migration::snapshot::{MirrorView, MirroredObject, Observed, chain};
+use crate::migration::state::Way;
 use crate::migration::{Action, MOST_APPLIED, Outcome, Phase, State};
 use crate::policy::Weight;
 
@@ -69,8 +70,12 @@ impl Mirror {
         let caught_up = tokio::time::timeout(patience, followed.catch_up()).await.unwrap_or_else(late);
         let (mirror, desired) = match caught_up {
             Ok(()) => {
-                let refused = rehearse(followed, state, patience).await;
-                (refused.map(|refused| view(followed, refused)), next(followed))
+                let seen = async {
+                    let refused = rehearse(followed, state, patience).await?;
+                    let gone = gone(followed, state, scene.applied, patience).await?;
+                    Ok(view(followed, refused, gone, brought(followed, state, scene.applied)))
+                };
+                (seen.await, next(followed))
             }
             Err(why) => (Err(why), BTreeMap::new()),
         };
@@ -131,12 +136,37 @@ async fn rehearse(followed: &mut Followed, state: &State, patience: Duration) ->
     Ok(problems)
 }
 
-fn view(followed: &Followed, refused: Vec<String>) -> MirrorView {
+/// What is to be deleted on the target, looked for where something may be written.
+async fn gone(
+    followed: &mut Followed,
+    state: &State,
+    applied: &BTreeSet<ObjectRef>,
+    patience: Duration,
+) -> Result<Vec<ObjectRef>, String> {
+    match &state.phase {
+        Phase::Mirroring { .. } | Phase::Shifting(_) | Phase::Soaking { .. } => {
+            in_time(patience, followed.gone(applied)).await
+        }
+        Phase::Preparing { .. }
+        | Phase::Committing { .. }
+        | Phase::RollingBack { .. }
+        | Phase::Completed { .. }
+        | Phase::RolledBack { .. } => Ok(Vec::new()),
+    }
+}
+
+/// What is to be cleared from the target, where it is.
+fn brought(followed: &Followed, state: &State, applied: &BTreeSet<ObjectRef>) -> Vec<ObjectRef> {
+    let clears = matches!(state.phase, Phase::RollingBack { way: Way::Clearing, .. });
+    if clears { followed.standing().brought(applied).into_iter().cloned().collect() } else { Vec::new() }
+}
+
+fn view(followed: &Followed, refused: Vec<String>, gone: Vec<ObjectRef>, brought: Vec<ObjectRef>) -> MirrorView {
     let standing = followed.standing();
     let objects =
         standing.states().map(|(object, state)| MirroredObject { object, in_sync: state == ObjectState::InSync });
     let blockers = standing.blockers().iter().cloned();
-    MirrorView { objects: objects.collect(), problems: blockers.chain(refused).collect() }
+    MirrorView { objects: objects.collect(), problems: blockers.chain(refused).collect(), gone, brought }
 }
 
 /// What the objects that may be applied next shall be.

@@ -98,6 +98,8 @@ fn migration<'t>(at: &Cursor<'t>, metadata: Option<Metadata<'t>>) -> Option<Docu
     let policy = policy_at.as_ref().and_then(Cursor::name);
     let commits = [("retain", OnCommit::Retain), ("scaleToZero", OnCommit::ScaleToZero)];
     let on_commit = fields.or("onCommit", OnCommit::default(), |at| at.one_of(&commits));
+    let aborts = [("retain", OnAbort::Retain), ("delete", OnAbort::Delete)];
+    let on_abort = fields.or("onAbort", OnAbort::default(), |at| at.one_of(&aborts));
     let allow_older_target = fields.or("allowOlderTarget", false, |at| at.flag());
     fields.finish();
     if let (Some(source), Some(target), Some(at)) = (&source, &target, &target_at)
@@ -115,6 +117,7 @@ fn migration<'t>(at: &Cursor<'t>, metadata: Option<Metadata<'t>>) -> Option<Docu
         planes: planes?,
         policy: policy?,
         on_commit: on_commit?,
+        on_abort: on_abort?,
         allow_older_target: allow_older_target?,
     };
     Some(Document::Migration { migration: Box::new(migration), name_at: metadata.name_at, policy_at: policy_at? })

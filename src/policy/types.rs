@@ -61,6 +61,9 @@ pub struct Migration {
     pub policy: Name,
     /// What commit does to the workloads left behind on the source.
     pub on_commit: OnCommit,
+    /// What an abort does to what was brought to the target.
+    #[serde(default)]
+    pub on_abort: OnAbort,
     /// Whether the target may be of an older version than the source.
     #[serde(default)]
     pub allow_older_target: bool,
@@ -171,6 +174,17 @@ pub enum OnCommit {
     Retain,
     /// They are drained and scaled to zero.
     ScaleToZero,
+}
+
+/// What an abort does to what was brought to the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnAbort {
+    /// It stays for the next attempt.
+    #[default]
+    Retain,
+    /// It is deleted, once every plane is back at its origin.
+    Delete,
 }
 
 /// One plane: anything that splits traffic between source and target.

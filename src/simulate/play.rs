@@ -380,6 +380,7 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
 fn may_overlap(action: &Action) -> bool {
     match action {
         Action::SetWeight { .. } | Action::RestorePlane { .. } | Action::DrainSource { .. } => true,
-        Action::ApplyObject { .. } | Action::ScaleSource { .. } | Action::Release { .. } => false,
+        Action::ApplyObject { .. } | Action::DeleteObject { .. } => false,
+        Action::ScaleSource { .. } | Action::Release { .. } => false,
     }
 }

@@ -305,7 +305,7 @@ impl<'p> Watcher<'p> {
                 })
             }
             Action::Release { .. } => hold(committed, Promise::SourceKept, say),
-            Action::ApplyObject { .. } => {
+            Action::ApplyObject { .. } | Action::DeleteObject { .. } => {
                 let before_commit =
                     matches!(after.phase, Phase::Mirroring { .. } | Phase::Shifting(_) | Phase::Soaking { .. });
                 hold(before_commit, Promise::StepByStep, say)

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::*;
-use crate::cluster::apply;
+use crate::cluster::double::{object, workloads};
+use crate::cluster::{apply, remove, remove_gone};
 use crate::embedded::{ApiFault, Embedded, Mishap, Options, Shape, Verb};
-use crate::policy::{LabelSelector, Name};
 
 /// Far more than anything here takes; a test that waits this long has failed.
 const LONG: Duration = Duration::from_secs(20);
@@ -37,7 +37,7 @@ impl Pair {
 
     /// Puts an object on the source as somebody else does.
     async fn put(&self, version: &str, kind: &str, name: &str, rest: Value) {
-        let manifest = super::super::double::object(version, kind, name, rest);
+        let manifest = object(version, kind, name, rest);
         self.source.apply(&manifest, &kube::api::PatchParams::apply("tenant").force()).await.unwrap();
     }
 
@@ -55,17 +55,12 @@ impl Pair {
     }
 
     fn follow(&self) -> Followed {
-        let selector = LabelSelector { match_labels: [("part-of".to_owned(), "shop".to_owned())].into() };
-        let namespaces = vec![Name::new("shop").unwrap()];
-        let workloads = Workloads {
-            namespaces,
-            selector,
-            keep: BTreeSet::new(),
-            transforms: Vec::new(),
-            waive: BTreeSet::new(),
-            maps: Default::default(),
-        };
-        Followed::new(self.source.clone(), self.target.clone(), &workloads)
+        Followed::new(self.source.clone(), self.target.clone(), &workloads())
+    }
+
+    async fn is_on_target(&self, kind: &str, name: &str) -> bool {
+        let resource = self.target.resource_of(kind).unwrap();
+        self.target.get(resource, &ObjectRef::new(kind, "shop", name)).await.unwrap().is_some()
     }
 }
 
@@ -287,4 +282,81 @@ async fn where_watching_is_forbidden_everything_is_read_again_and_again() {
     in_time(followed.catch_up()).await.unwrap();
     pair.map("b", "1").await;
     until_pending(&mut followed, &["Namespace shop", "ConfigMap shop/a", "ConfigMap shop/b"]).await;
+}
+
+#[tokio::test]
+async fn gone_is_what_the_source_has_lost_and_is_ours_alone_and_nobody_needs() {
+    let pair = Pair::start().await;
+    for name in ["kept", "lost", "left", "shared"] {
+        pair.map(name, "1").await;
+    }
+    pair.put("apps/v1", "Deployment", "web", deployment()).await;
+    pair.put("v1", "Secret", "db", json!({})).await;
+    let mut followed = pair.follow();
+    mirror(&mut followed).await;
+    until_pending(&mut followed, &[]).await;
+    let nothing = BTreeSet::new();
+    assert_eq!(followed.gone(&nothing).await.unwrap(), []);
+    let theirs = object("v1", "ConfigMap", "shared", json!({"data": {"theirs": "1"}}));
+    pair.target.apply(&theirs, &kube::api::PatchParams::apply("somebody")).await.unwrap();
+    pair.put("v1", "ConfigMap", "left", json!({"data": {"key": "1"}})).await;
+    for name in ["lost", "shared"] {
+        pair.delete("v1", "ConfigMap", name).await;
+    }
+    pair.delete("v1", "Secret", "db").await;
+    let lost = ObjectRef::new("ConfigMap", "shop", "lost");
+    let all_heard = |followed: &Followed| followed.standing().left_behind(&BTreeSet::new()).len() == 3;
+    in_time(async {
+        while followed.catch_up().await.is_err() || !all_heard(&followed) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // Who may not look has not seen that it is gone.
+    pair.blue.inject(1, ApiFault::any(Mishap::Refuse(403)).on(Verb::List).of("configmaps"));
+    assert!(followed.gone(&nothing).await.is_err());
+    assert_eq!(followed.gone(&nothing).await.unwrap(), std::slice::from_ref(&lost));
+    remove_gone(&pair.source, &pair.target, &lost).await.unwrap();
+    remove_gone(&pair.source, &pair.target, &lost).await.unwrap();
+    assert!(!pair.is_on_target("ConfigMap", "lost").await);
+    for (kind, name) in [("ConfigMap", "left"), ("ConfigMap", "shared"), ("ConfigMap", "kept"), ("Secret", "db")] {
+        let kept = ObjectRef::new(kind, "shop", name);
+        if name != "db" {
+            remove_gone(&pair.source, &pair.target, &kept).await.unwrap();
+        }
+        assert!(pair.is_on_target(kind, name).await, "{kept}");
+    }
+    let namespace = ObjectRef::new("Namespace", "", "shop");
+    assert!(remove(&pair.target, &namespace).await.is_err(), "a namespace is never deleted");
+}
+
+#[tokio::test]
+async fn what_was_lost_while_nobody_looked_is_gone_as_far_as_the_journal_tells() {
+    let pair = Pair::start().await;
+    pair.map("lost", "1").await;
+    pair.map("kept", "1").await;
+    mirror(&mut pair.follow()).await;
+    pair.delete("v1", "ConfigMap", "lost").await;
+    let mut followed = pair.follow();
+    in_time(followed.catch_up()).await.unwrap();
+    assert_eq!(followed.gone(&BTreeSet::new()).await.unwrap(), [], "it may be somebody else's migration's");
+    let lost = ObjectRef::new("ConfigMap", "shop", "lost");
+    let applied = BTreeSet::from([lost.clone()]);
+    assert_eq!(followed.gone(&applied).await.unwrap(), std::slice::from_ref(&lost));
+    let memo = object("v1", "ConfigMap", "lost", json!({}));
+    followed.keep_aside(crate::cluster::digested(memo.into_value()));
+    assert_eq!(followed.gone(&applied).await.unwrap(), [], "what is kept aside comes from no source");
+}
+
+#[tokio::test]
+async fn an_object_that_changes_between_reading_and_deleting_stays() {
+    let pair = Pair::start().await;
+    pair.map("a", "1").await;
+    mirror(&mut pair.follow()).await;
+    let a = ObjectRef::new("ConfigMap", "shop", "a");
+    pair.green.inject(1, ApiFault::any(Mishap::Refuse(409)).on(Verb::Delete));
+    assert!(matches!(remove(&pair.target, &a).await, Err(ClusterError::Changed { .. })));
+    assert!(pair.is_on_target("ConfigMap", "a").await);
+    remove(&pair.target, &a).await.unwrap();
+    assert!(!pair.is_on_target("ConfigMap", "a").await);
 }

@@ -5,12 +5,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::closure::{Inventory, close};
-use super::super::double::{newest, object};
+use super::super::double::{newest, object, workloads};
 use super::super::kind::Objects;
 use super::super::mirror::mirror;
 use super::super::stock::Event;
 use super::*;
-use crate::policy::LabelSelector;
 
 /// Something that happens on the source.
 #[derive(Debug, Clone)]
@@ -77,19 +76,6 @@ fn outcome(change: &Change, version: usize) -> (ObjectRef, Option<Manifest>) {
     manifest["metadata"]["resourceVersion"] = version.to_string().into();
     let manifest = Manifest::new(manifest).unwrap();
     (manifest.object().clone(), Some(manifest))
-}
-
-fn workloads() -> Workloads {
-    let selector = LabelSelector { match_labels: [("part-of".to_owned(), "shop".to_owned())].into() };
-    let namespaces = vec![Name::new("shop").unwrap()];
-    Workloads {
-        namespaces,
-        selector,
-        keep: BTreeSet::new(),
-        transforms: Vec::new(),
-        waive: BTreeSet::new(),
-        maps: Default::default(),
-    }
 }
 
 /// What is read at once: the digests of everything desired, and what stands in the way.

@@ -33,6 +33,8 @@ pub struct MigrationSpec {
     pub policy: PolicyRef,
     /// What commit does to the source's workloads; `retain` unless given.
     pub on_commit: Option<OnCommit>,
+    /// What an abort does to what was brought to the target; `retain` unless given.
+    pub on_abort: Option<OnAbort>,
     /// Whether the target may be of an older version than the source.
     pub allow_older_target: Option<bool>,
 }
@@ -159,4 +161,14 @@ pub enum OnCommit {
     Retain,
     /// They are drained and scaled to zero.
     ScaleToZero,
+}
+
+/// What an abort does to what was brought to the target.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnAbort {
+    /// It stays for the next attempt.
+    Retain,
+    /// It is deleted, once every plane is back at its origin.
+    Delete,
 }

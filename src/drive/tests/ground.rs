@@ -359,7 +359,14 @@ impl Here {
 
 #[async_trait]
 impl Surroundings for Here {
-    async fn look(&mut self, _: &State, now: Timestamp, commands: Vec<Command>, outcomes: Vec<Outcome>) -> Look {
+    async fn look(
+        &mut self,
+        _: &State,
+        _: &BTreeSet<ObjectRef>,
+        now: Timestamp,
+        commands: Vec<Command>,
+        outcomes: Vec<Outcome>,
+    ) -> Look {
         Look { snapshot: self.ground().snapshot(now, commands, outcomes), desired: BTreeMap::new() }
     }
 

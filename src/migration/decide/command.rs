@@ -3,7 +3,7 @@
 //! Abort is accepted in every state before commit, also while something waits.
 
 use super::protect::{self, Protection};
-use super::{adopt, ask, drill, later, rollback, shift};
+use super::{adopt, ask, drill, later, mirror, rollback, shift};
 use crate::migration::command::{Command, Reply, Request};
 use crate::migration::snapshot::Snapshot;
 use crate::migration::state::{Approved, Cause, CommitStage, Entry, Mark, Phase, Standing, State, Way};
@@ -39,7 +39,7 @@ fn one(state: &State, snapshot: &Snapshot, command: &Command) -> Result<(State, 
     match &command.request {
         Request::Pause => pause(state, mark),
         Request::Resume => resume(state, mark),
-        Request::Approve => approve(state, mark),
+        Request::Approve => approve(state, snapshot, mark),
         Request::Abort { why } => go_back(state, snapshot, Cause::Requested { by: mark, why: why.clone() }, AT_ONCE),
         Request::Rollback { why } => {
             go_back(state, snapshot, Cause::Requested { by: mark, why: why.clone() }, !AT_ONCE)
@@ -70,7 +70,10 @@ fn resume(state: &State, mark: Mark) -> Result<(State, String), String> {
     }
 }
 
-fn approve(state: &State, mark: Mark) -> Result<(State, String), String> {
+fn approve(state: &State, snapshot: &Snapshot, mark: Mark) -> Result<(State, String), String> {
+    if let Some(next) = mirror::let_go(state, snapshot, &mark) {
+        return Ok((next, "approved; what is gone from the source is deleted on the target".into()));
+    }
     let (next, message) = match (&state.phase, current_step(state)) {
         (Phase::Shifting(shifting), _) if matches!(shifting.standing, Standing::Late(_)) => {
             let phase = shift::standing(shifting, Standing::Moving);
@@ -113,6 +116,10 @@ fn go_back(state: &State, snapshot: &Snapshot, cause: Cause, at_once: bool) -> R
     match &state.phase {
         Phase::Completed { .. } | Phase::Committing { .. } => Err("it is committed: there is no way back".into()),
         Phase::RolledBack { .. } => Err("it is back at its origin already".into()),
+        Phase::RollingBack { cause, way: Way::Clearing, .. } if at_once => {
+            let phase = Phase::RolledBack { cause: cause.clone(), at: snapshot.now };
+            Ok((State { phase, ..state.clone() }, "what is left of the mirror stays on the target".into()))
+        }
         Phase::RollingBack { origin, cause, since, way } if at_once && *way != Way::Instant => {
             let (origin, cause, since, way) = (origin.clone(), cause.clone(), *since, Way::Instant);
             let phase = Phase::RollingBack { origin, cause, since, way };

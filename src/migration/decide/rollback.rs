@@ -26,12 +26,12 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::retry::failure;
-use super::{Step, capacity, later, seen};
+use super::{Step, capacity, later, mirror, seen};
 use crate::migration::action::Action;
 use crate::migration::snapshot::{Observed, Snapshot};
 use crate::migration::state::{Cause, Entry, Origin, Phase, State, Way};
 use crate::migration::waiting::WaitingOn;
-use crate::policy::{Name, RollbackMode, Weight};
+use crate::policy::{Name, OnAbort, RollbackMode, Weight};
 
 /// A rollback that has begun.
 pub(super) struct Back<'s> {
@@ -96,7 +96,7 @@ fn target_is_lost(snapshot: &Snapshot, origin: &Origin) -> bool {
 /// The weight by way of which it goes now, none where it goes to the origin, or what it waits for where it is.
 fn next_weight(state: &State, snapshot: &Snapshot, back: &Back<'_>) -> Result<Option<Weight>, WaitingOn> {
     match back.way {
-        Way::Instant => Ok(None),
+        Way::Instant | Way::Clearing => Ok(None),
         Way::Stepped(weights) => {
             let (elapsed, deadline) =
                 (snapshot.now.duration_since(back.since), state.assignment.policy.rollback.deadline);
@@ -153,12 +153,46 @@ fn descend(state: &State, snapshot: &Snapshot, origin: &Origin, weight: Weight) 
 fn at_once(state: &State, snapshot: &Snapshot, back: &Back<'_>) -> Step {
     let Restoring { mut state, actions, away, waiting } = restore(state, snapshot, back.origin);
     if away.is_empty() {
-        return Step::enter(&state, Phase::RolledBack { cause: back.cause.clone(), at: snapshot.now });
+        return at_origin(&state, snapshot, back);
     }
     if let Phase::RollingBack { way, .. } = &mut state.phase {
         *way = Way::Instant;
     }
     Step::act(&state, actions, waiting.unwrap_or(WaitingOn::Rollback { planes: away, via: None }))
+}
+
+/// Every plane is at its origin: the end, unless the target is to be cleared.
+fn at_origin(state: &State, snapshot: &Snapshot, back: &Back<'_>) -> Step {
+    let ended = || Step::enter(state, Phase::RolledBack { cause: back.cause.clone(), at: snapshot.now });
+    if !clears(state, back) {
+        return ended();
+    }
+    if *back.way != Way::Clearing {
+        let mut phase = state.phase.clone();
+        if let Phase::RollingBack { way, .. } = &mut phase {
+            *way = Way::Clearing;
+        }
+        return Step::enter(state, phase);
+    }
+    // Requests that were under way when the planes went back are answered first, for as long as a rollback may take.
+    let overdue = snapshot.now > later(back.since, state.assignment.policy.rollback.deadline);
+    let in_flight = snapshot.planes.iter().find_map(|(plane, observed)| {
+        let connections = observed.known()?.target.in_flight;
+        (connections > 0).then(|| WaitingOn::Drain { plane: plane.clone(), connections })
+    });
+    match (in_flight.filter(|_| !overdue), mirror::clearing(state, snapshot)) {
+        (Some(waiting), _) => Step::hold(state, waiting),
+        (None, Some((actions, waiting))) => Step::act(state, actions, waiting),
+        (None, None) => ended(),
+    }
+}
+
+/// Whether what was brought to the target is to be deleted: where the migration says so and a person asked to go back. What a
+/// failure leaves behind is what shows why. A target that has traffic in the origin is never cleared.
+fn clears(state: &State, back: &Back<'_>) -> bool {
+    let asked = matches!(back.cause, Cause::Requested { .. });
+    let unused = back.origin.planes.values().all(|plane| plane.weight == Weight::ZERO);
+    asked && unused && state.assignment.migration.on_abort == OnAbort::Delete
 }
 
 /// What it takes to bring every plane to its origin at once.

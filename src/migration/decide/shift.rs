@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::retry::failure;
 use super::start::{paused, reachable};
-use super::{Gates, Step, capacity, drill, later, open, pending_mirror, seen};
+use super::{Gates, Step, capacity, drill, later, mirror, open, seen};
 use crate::cluster::ObjectRef;
 use crate::gate::Verdict;
 use crate::migration::action::Action;
@@ -37,6 +37,12 @@ pub(super) fn shift(state: &State, snapshot: &Snapshot, shifting: &Shifting, gat
         }
         _ => waited(state, snapshot, shifting, *step),
     });
+    let held = match held {
+        Err(wait @ (WaitingOn::PauseStep { .. } | WaitingOn::Approval)) => {
+            keep_mirrored(state, snapshot, &shifting.origin).and_then(|step| step.map(Some).ok_or(wait))
+        }
+        held => held,
+    };
     match held {
         // What was gathered while a plane was elsewhere says nothing about this step: its window begins anew.
         Err(waiting @ WaitingOn::Drift { .. }) if matches!(shifting.standing, Standing::Settled(_)) => {
@@ -205,7 +211,7 @@ fn keep_mirrored(state: &State, snapshot: &Snapshot, origin: &Origin) -> Result<
     if let Some(waiting) = snapshot.source.known().and_then(|source| capacity::shrunk(&origin.replicas, source)) {
         return Err(waiting);
     }
-    let pending = pending_mirror(state, snapshot);
+    let pending = mirror::pending(state, snapshot);
     Ok(pending.map(|(actions, waiting)| Step::act(state, actions, waiting)))
 }
 

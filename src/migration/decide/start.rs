@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Step, capacity, open, pending_mirror, seen};
+use super::{Step, capacity, mirror as mirrored, open, seen};
 use crate::migration::snapshot::{MirrorView, Observed, PlaneView, Snapshot};
 use crate::migration::state::{Entry, Origin, Phase, PlaneOrigin, Shifting, State};
 use crate::migration::waiting::WaitingOn;
@@ -71,7 +71,7 @@ fn blockers(state: &State, mirror: &MirrorView, planes: &BTreeMap<Name, &PlaneVi
 
 /// Applies what the target lacks, and waits until every workload is ready there.
 pub(super) fn mirror(state: &State, snapshot: &Snapshot, origin: &Arc<Origin>) -> Step {
-    let pending = pending_mirror(state, snapshot);
+    let pending = mirrored::pending(state, snapshot);
     mirror_pass(state, snapshot, origin, pending.as_ref().map(|(_, waiting)| waiting))
         .unwrap_or_else(|waiting| Step::act(state, pending.map(|(actions, _)| actions).unwrap_or_default(), waiting))
 }

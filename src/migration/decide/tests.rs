@@ -4,6 +4,7 @@ mod adopt;
 mod back;
 mod clock;
 mod drills;
+mod mirrored;
 mod promises;
 mod properties;
 mod situation;

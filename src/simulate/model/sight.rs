@@ -46,8 +46,9 @@ impl<T> Interned<T> {
 
 /// All of a state that can differ within one model.
 pub(super) fn key(state: &State) -> String {
-    let State { assignment: _, phase, paused, ledger, answers, working, retries, approvals, drills } = state;
-    text(&(phase, paused, ledger, answers, working, retries, approvals, drills))
+    let State { assignment: _, phase, paused, ledger, answers, working, retries, approvals, drills, letting } =
+        state;
+    text(&(phase, paused, ledger, answers, working, retries, approvals, drills, letting))
 }
 
 /// All of a decision that is recorded, answered or done.
@@ -126,7 +127,7 @@ impl Sight {
             now,
             commands: letter.into_iter().map(|letter| letter.command(now)).collect(),
             outcomes,
-            mirror: Observed::Known(MirrorView { objects, problems: Vec::new() }),
+            mirror: Observed::Known(MirrorView { objects, problems: Vec::new(), ..MirrorView::default() }),
             source: of(pods(kept, kept)),
             target: of(pods(PODS, ready)),
             planes: planes.map(|plane| (plane.name.clone(), Observed::Known(view.clone()))).collect(),

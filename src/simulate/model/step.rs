@@ -222,6 +222,7 @@ fn weight_of(action: &Action) -> Option<Weight> {
             Weight::from_basis_points(points).ok()
         }
         Action::ApplyObject { .. }
+        | Action::DeleteObject { .. }
         | Action::DrainSource { .. }
         | Action::ScaleSource { .. }
         | Action::Release { .. } => None,
@@ -238,7 +239,7 @@ fn carry_out(node: &mut Node, action: &Action, fate: Fate) -> bool {
         Action::ApplyObject { .. } => node.applied = true,
         Action::DrainSource { .. } => node.drained = true,
         Action::ScaleSource { .. } => node.shrunk = true,
-        Action::Release { .. } => {}
+        Action::DeleteObject { .. } | Action::Release { .. } => {}
     }
     true
 }

@@ -45,7 +45,7 @@ impl World<'_> {
                 self.source_replicas = 0;
                 Ok(())
             }
-            Action::Release { .. } => self.clusters(true),
+            Action::DeleteObject { .. } | Action::Release { .. } => self.clusters(true),
         }
     }
 

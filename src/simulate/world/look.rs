@@ -97,7 +97,7 @@ impl Sight {
             now: stamp(0),
             commands: Vec::new(),
             outcomes: Vec::new(),
-            mirror: Observed::Known(MirrorView { objects, problems: Vec::new() }),
+            mirror: Observed::Known(MirrorView { objects, problems: Vec::new(), ..MirrorView::default() }),
             source: unseen(),
             target: unseen(),
             planes: world
@@ -206,7 +206,7 @@ impl Sight {
                 let kinds = ["ServiceAccount", "Deployment", "Service"];
                 let object = |kind: &str| ObjectRef { kind: kind.to_owned(), ..self.workload.clone() };
                 let objects = kinds.map(|kind| MirroredObject { object: object(kind), in_sync: world.in_sync });
-                *mirror = Observed::Known(MirrorView { objects: objects.into(), problems: Vec::new() });
+                *mirror = Observed::Known(MirrorView { objects: objects.into(), problems: Vec::new(), ..MirrorView::default() });
             }
         }
     }

@@ -24,6 +24,11 @@ pub fn at_the_origin(lab: &Lab) {
     assert_eq!(lab.stat("status")["blue"], "UP");
 }
 
+/// Whether a cluster has the shop's object of a kind.
+fn has(lab: &Lab, cluster: &str, kind: &str) -> bool {
+    lab.kubectl(cluster, &["get", kind, "checkout"]).status.success()
+}
+
 fn phases(run: &Run<'_>) -> Vec<String> {
     let mut phases: Vec<String> =
         run.reports().iter().map(|report| report["phase"].as_str().unwrap().to_owned()).collect();
@@ -130,7 +135,9 @@ fn c_without_prometheus_it_holds_and_goes_on_when_it_is_back() {
         "      - name: alive\n        probe: {{http: \"{}/{{{{ cluster }}}}\"}}\n        max: 1%\n",
         relay(&lab)
     );
-    let file = lab.file_with(&[("window: 10s", "window: 5s"), ("    share:", &format!("{probe}    share:"))]);
+    let clears = ("  onCommit: scaleToZero", "  onCommit: scaleToZero\n  onAbort: delete");
+    let probes = ("    share:", &*format!("{probe}    share:"));
+    let file = lab.file_with(&[("window: 10s", "window: 5s"), probes, clears]);
     let mut run = lab.run(&file);
     run.until_shows(25);
     super::stage::lab(&["stop", "prometheus"]);
@@ -147,6 +154,12 @@ fn c_without_prometheus_it_holds_and_goes_on_when_it_is_back() {
     run.until_shows(50);
     assert!(!phases(&run).contains(&"RollingBack".to_owned()));
 
+    assert!(has(&lab, "green", "ingress"));
+    assert!(lab.kubectl("blue", &["delete", "ingress", "checkout"]).status.success());
+    lab.until("what is gone from blue goes from green", Duration::from_secs(20), || {
+        (!has(&lab, "green", "ingress")).then_some(())
+    });
+
     accepted(&lab, &["pause"]);
     run.until_waiting("Paused", 50);
     accepted(&lab, &["resume"]);
@@ -159,6 +172,9 @@ fn c_without_prometheus_it_holds_and_goes_on_when_it_is_back() {
         at_the_origin(&lab);
         let cause = run.reports().pop().unwrap()["cause"].clone();
         assert_eq!(cause["why"], "the test wants it back");
+        for kind in ["deployment", "service", "configmap", "secret", "hpa", "pdb"] {
+            assert!(has(&lab, "blue", kind) && !has(&lab, "green", kind), "{kind}: the abort clears green, and green alone");
+        }
         lab.nobody_failed(&load.end());
     }
     println!("held at 25% through {looks} looks without Prometheus");

@@ -236,7 +236,7 @@ fn objects_behind_one_that_fails_wait_for_it() {
             .iter()
             .map(|object| crate::migration::snapshot::MirroredObject { object: object.clone(), in_sync: false })
             .collect(),
-        problems: Vec::new(),
+        ..Default::default()
     };
     snapshot.mirror = crate::migration::snapshot::Observed::Known(view);
     for second in 0..6 {

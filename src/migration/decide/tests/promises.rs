@@ -243,6 +243,7 @@ fn source_kept(pass: &Pass<'_>) -> Kept {
                     })
             }
             Action::Release { .. } => committed,
+            Action::DeleteObject { .. } => !committed,
             Action::ApplyObject { .. } | Action::SetWeight { .. } | Action::RestorePlane { .. } => true,
         };
         hold(right, || action.to_string())?;
@@ -445,6 +446,7 @@ fn only_ours(pass: &Pass<'_>) -> Kept {
             Action::RestorePlane { plane, setting } => recorded(plane) == Some(setting),
             Action::SetWeight { plane, origin, .. } => recorded(plane) == Some(origin),
             Action::ApplyObject { object } | Action::Release { object } => *object == web(),
+            Action::DeleteObject { .. } => true,
             Action::ScaleSource { workload, .. } => *workload == web(),
             Action::DrainSource { .. } => true,
         };

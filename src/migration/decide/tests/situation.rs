@@ -186,7 +186,7 @@ fn snapshot(dice: &mut Dice<'_>, state: &State) -> Snapshot {
         now: now(),
         commands: commands(dice),
         outcomes: outcomes(dice, state),
-        mirror: seen(dice, MirrorView { objects, problems }),
+        mirror: seen(dice, MirrorView { objects, problems, ..MirrorView::default() }),
         source: if dice.happens(10) { Observed::Unknown("away".into()) } else { Observed::Known(source) },
         target: if dice.happens(10) { Observed::Unknown("away".into()) } else { Observed::Known(target) },
         planes: planes(dice, state),

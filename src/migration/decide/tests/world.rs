@@ -73,6 +73,16 @@ pub struct World {
     pub applied: bool,
     /// The source was changed since, and whether the target refuses that.
     pub edited: Option<bool>,
+    /// What the source has lost, and the target has not yet.
+    pub gone: Vec<ObjectRef>,
+    /// What an abort may delete on the target.
+    pub brought: Vec<ObjectRef>,
+    /// Of that, what is somebody else's too.
+    pub shared: Vec<ObjectRef>,
+    /// What stands in the way of the mirror.
+    pub misfits: Vec<String>,
+    /// Connections to the target on every plane.
+    pub in_flight: u64,
     pub target_ready: u32,
     pub source: u32,
     /// Ready pods of the source, where they are not all ready.
@@ -104,6 +114,11 @@ impl World {
             refusing: Vec::new(),
             applied: false,
             edited: None,
+            gone: Vec::new(),
+            brought: Vec::new(),
+            shared: Vec::new(),
+            misfits: Vec::new(),
+            in_flight: 0,
             target_ready: 4,
             source: 4,
             source_ready: None,
@@ -139,13 +154,15 @@ impl World {
             if self.clusters { Observed::Known(workloads) } else { Observed::Unknown("refused".into()) }
         };
         let objects = vec![MirroredObject { object: web.clone(), in_sync: self.applied && self.edited.is_none() }];
-        let mirror = MirrorView { objects, problems: Vec::new() };
+        let (gone, brought) = (self.gone.clone(), self.brought.clone());
+        let mirror = MirrorView { objects, problems: self.misfits.clone(), gone, brought };
         let usable = if self.applied { self.target_ready } else { 0 };
         let planes = self.planes.iter().map(|(plane, weight)| {
             let side = |usable| SideView { usable, in_flight: 0, counters: None };
             let source = side(if self.drained { 0 } else { 4 });
+            let target = SideView { in_flight: self.in_flight, ..side(usable) };
             let view =
-                PlaneView { weight: *weight, setting: weight.basis_points().into(), source, target: side(usable) };
+                PlaneView { weight: *weight, setting: weight.basis_points().into(), source, target };
             let unreachable = self.unreachable.contains(plane);
             let view = if unreachable { Observed::Unknown("refused".into()) } else { Observed::Known(view) };
             (plane.clone(), view)
@@ -198,6 +215,11 @@ impl World {
             Action::ApplyObject { .. } if !self.clusters || self.edited == Some(true) => Some("refused".to_owned()),
             Action::ApplyObject { .. } => {
                 (self.applied, self.edited) = (true, None);
+                None
+            }
+            Action::DeleteObject { object, .. } => {
+                self.gone.retain(|gone| gone != object);
+                self.brought.retain(|brought| brought != object || self.shared.contains(brought));
                 None
             }
             Action::DrainSource { .. } => {
