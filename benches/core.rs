@@ -75,7 +75,7 @@ fn look(assignment: &Assignment) -> Snapshot {
         now: Timestamp::UNIX_EPOCH,
         commands: Vec::new(),
         outcomes: Vec::new(),
-        mirror: Observed::Known(MirrorView { objects, problems: Vec::new() }),
+        mirror: Observed::Known(MirrorView { objects, ..MirrorView::default() }),
         source: Observed::Known(all.clone()),
         target: Observed::Known(all),
         planes: planes.map(|plane| (plane.name.clone(), Observed::Known(view(Weight::ZERO)))).collect(),

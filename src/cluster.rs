@@ -81,7 +81,7 @@ pub use request::Depth;
 pub use served::{Resource, ResourceList, Served, ServerVersion};
 pub use standing::Side;
 pub use survey::{Gap, Listing, Survey, collections, schema, server_metrics, survey};
-pub use workload::workloads;
+pub use workload::{on_source, scale_source, workloads};
 
 #[cfg(test)]
 use kind::KINDS;

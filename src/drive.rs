@@ -22,7 +22,7 @@ use crate::migration::snapshot::chain;
 use crate::migration::{Action, Command, Decision, Outcome, Phase, Report, State, decide};
 use crate::observe::clock::Clock;
 use crate::observe::{Look, Observer, Scene};
-use crate::policy::{Assignment, Name};
+use crate::policy::{Assignment, Name, Workloads};
 
 /// How often the letter box is looked into while nothing else happens: what a person asks for starts within a blink.
 const LETTER_BOX: Duration = Duration::from_millis(200);
@@ -200,6 +200,7 @@ trait Surroundings: Send + Sync {
         &self,
         fence: &Fence,
         action: &Action,
+        workloads: &Workloads,
         desired: &BTreeMap<ObjectRef, Desired>,
     ) -> Result<(), ActError>;
 
@@ -234,10 +235,11 @@ impl Surroundings for Seen {
         &self,
         fence: &Fence,
         action: &Action,
+        workloads: &Workloads,
         desired: &BTreeMap<ObjectRef, Desired>,
     ) -> Result<(), ActError> {
         let World { source, target, planes, servers: _ } = &self.world;
-        Reach { fence, source, target, planes, desired }.carry_out(action).await
+        Reach { fence, source, target, planes, workloads, desired }.carry_out(action).await
     }
 
     fn ask(&mut self, assignment: &Assignment) {
@@ -336,8 +338,9 @@ impl Driver {
                 break;
             }
             let (fence, surroundings) = (&self.store.fence(), &self.surroundings);
+            let workloads = &self.state.assignment.migration.workloads;
             let done = group.iter().map(|action| async move {
-                let error = surroundings.carry_out(fence, action, desired).await.err().map(|error| chain(&error));
+                let error = surroundings.carry_out(fence, action, workloads, desired).await.err().map(|error| chain(&error));
                 Outcome { action: action.clone(), error }
             });
             let done: Vec<_> = done.collect();

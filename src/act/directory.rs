@@ -74,7 +74,10 @@ impl Directory {
     fn applied_before(&self) -> BTreeSet<ObjectRef> {
         let read = |aside: PathBuf| {
             journal::read(&aside).unwrap_or_else(|error| {
-                tracing::warn!(error = chain(&error), "what an earlier attempt applied is unknown, and stays on the target");
+                tracing::warn!(
+                    error = chain(&error),
+                    "what an earlier attempt applied is unknown, and stays on the target"
+                );
                 Vec::new()
             })
         };

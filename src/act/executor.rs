@@ -9,7 +9,7 @@ use crate::fence::{Fence, Fenced};
 use crate::migration::Action;
 use crate::migration::action::Deletion;
 use crate::plane::{Plane, PlaneError};
-use crate::policy::Name;
+use crate::policy::{Name, Workloads};
 
 /// The planes of a migration.
 pub type Planes = BTreeMap<Name, Box<dyn Plane>>;
@@ -51,6 +51,8 @@ pub struct Reach<'a> {
     pub target: &'a Link,
     /// The planes.
     pub planes: &'a Planes,
+    /// What belongs to the migration, and how it is called on either side.
+    pub workloads: &'a Workloads,
     /// What each mirrored object shall be, as of the last look.
     pub desired: &'a BTreeMap<ObjectRef, Desired>,
 }
@@ -65,7 +67,7 @@ impl<'a> Reach<'a> {
             }
             Action::DeleteObject { object, because: Deletion::Gone } => {
                 let source = self.source.get().await?;
-                Ok(cluster::remove_gone(source, self.cluster(self.target).await?, object).await?)
+                Ok(cluster::remove_gone(source, self.cluster(self.target).await?, self.workloads, object).await?)
             }
             Action::DeleteObject { object, because: Deletion::Aborted } => {
                 Ok(cluster::remove(self.cluster(self.target).await?, object).await?)
@@ -76,8 +78,7 @@ impl<'a> Reach<'a> {
             Action::RestorePlane { plane, setting } => Ok(self.plane(plane)?.restore(self.fence, setting).await?),
             Action::DrainSource { plane } => Ok(self.plane(plane)?.drain_source(self.fence).await?),
             Action::ScaleSource { workload, .. } => {
-                let there = self.desired.get(workload).map_or(workload, |desired| &desired.made_of);
-                Ok(cluster::scale(self.cluster(self.source).await?, there, 0).await?)
+                Ok(cluster::scale_source(self.cluster(self.source).await?, workload, self.workloads, 0).await?)
             }
             Action::Release { object } => Ok(cluster::release(self.cluster(self.target).await?, object).await?),
         }

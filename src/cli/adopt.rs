@@ -118,7 +118,8 @@ async fn made_out(assignment: &Assignment, world: &World, clock: &Clock) -> Resu
         None => return Err(vec![format!("{} keeps nothing of it: it was not begun, or is over", target.name())]),
     };
     let workloads: Vec<_> = memo.origin.replicas.keys().cloned().collect();
-    let source = cluster::workloads(source, &workloads).await.map_err(unseen)?;
+    let selection = &memo.assignment.migration.workloads;
+    let source = cluster::on_source(source, &workloads, selection).await.map_err(unseen)?;
     let planes = observe::planes(&world.planes).await;
     rebuild(memo, &source, &planes, clock.now())
 }

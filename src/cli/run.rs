@@ -152,11 +152,6 @@ fn begun(root: &Path, name: Option<&str>) -> anyhow::Result<Assignment> {
 /// The Migration that is meant, of those in the files.
 pub(super) fn assignment(definitions: &Definitions, name: Option<&str>) -> Result<Assignment, String> {
     let migration = input::migration(definitions, name)?;
-    if !migration.workloads.maps.is_empty() {
-        return Err(
-            "run looks for each workload under one name in both clusters: maps are for plan and apply".to_owned()
-        );
-    }
     let policy = definitions.policy_of(migration).ok_or("the migration has no policy")?;
     Ok(Assignment { migration: migration.clone(), policy: policy.clone() })
 }

@@ -177,7 +177,7 @@ impl<'a> Walk<'a> {
 }
 
 /// Whether an object carries every label asked for.
-fn carries(manifest: &Manifest, selector: &LabelSelector) -> bool {
+pub(super) fn carries(manifest: &Manifest, selector: &LabelSelector) -> bool {
     let label = |key: &str| manifest.labels().and_then(|labels| labels.get(key)?.as_str());
     selector.match_labels.iter().all(|(key, value)| label(key) == Some(value))
 }

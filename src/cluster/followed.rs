@@ -21,6 +21,7 @@ use super::error::ClusterError;
 use super::follow::{Told, follow};
 use super::inventory::label_query;
 use super::kind::{KINDS, Kind, kind, read_as};
+use super::mapping::namespaces_of;
 use super::object::ObjectRef;
 use super::plan::{Desired, MirrorPlan, MirrorProblem};
 use super::rehearse::try_out;
@@ -93,8 +94,11 @@ impl Followed {
     fn follow_target(&mut self) {
         for kind in KINDS.iter().filter(|kind| kind.becomes().is_none()) {
             let Ok(resource) = self.target.resource_of(kind.name()).cloned() else { continue };
-            for namespace in self.workloads.namespaces.clone() {
-                self.follow(Side::Target, Collection::new(&resource, namespace.as_str(), ""));
+            let Workloads { namespaces, maps, .. } = &self.workloads;
+            let collections = namespaces_of(namespaces, maps).into_iter();
+            let collections = collections.map(|namespace| Collection::new(&resource, namespace.as_str(), ""));
+            for collection in collections.collect::<Vec<_>>() {
+                self.follow(Side::Target, collection);
             }
         }
     }
@@ -185,7 +189,7 @@ impl Followed {
         if left.is_empty() {
             return Ok(left);
         }
-        let gone = removal::gone(&self.source, &self.target, &left).await?;
+        let gone = removal::gone(&self.source, &self.target, &self.workloads, &left).await?;
         let kept = left.iter().filter(|object| !gone.contains(object));
         self.kept.extend(kept.map(|object| (object.clone(), now)));
         left.retain(|object| gone.contains(object));
@@ -295,11 +299,11 @@ impl Followed {
         let mut found = BTreeMap::new();
         let mut unseen = Vec::new();
         for object in asked {
-            let there = if side == Side::Source { self.standing.on_source(object) } else { object };
-            match stock.get(there) {
+            let there = if side == Side::Source { self.standing.on_source(object) } else { vec![object.clone()] };
+            match there.iter().find_map(|there| stock.get(there)) {
                 Some(glimpse) if glimpse.deleting => {}
                 Some(glimpse) => found.extend(glimpse.replicas.map(|replicas| (object.clone(), replicas))),
-                None if side == Side::Source => unseen.push((object, there.clone())),
+                None if side == Side::Source => unseen.extend(there.into_iter().map(|there| (object, there))),
                 None => {}
             }
         }

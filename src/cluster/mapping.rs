@@ -9,21 +9,21 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::digest::{digested, without_digest};
-use super::kind::{entries, kind};
+use super::kind::{KINDS, entries, kind, written_kind};
 use super::object::ObjectRef;
 use super::plan::{Desired, MirrorPlan, MirrorProblem};
 use crate::convert::Finding;
-use crate::policy::{Maps, Name};
+use crate::policy::{Maps, Name, Workloads};
 
-/// The plan with every name as it is on the target, and for each of its objects which one of the source it was.
-pub fn mapped(plan: MirrorPlan, maps: &Maps) -> (MirrorPlan, BTreeMap<ObjectRef, ObjectRef>) {
+/// The plan with every name as it is on the target.
+pub fn mapped(plan: MirrorPlan, maps: &Maps) -> MirrorPlan {
     let mut result = MirrorPlan { problems: plan.problems, ..MirrorPlan::default() };
-    let mut origins: BTreeMap<ObjectRef, ObjectRef> = BTreeMap::new();
+    let mut taken: BTreeMap<ObjectRef, ObjectRef> = BTreeMap::new();
     for desired in plan.objects {
-        let source = desired.object().clone();
+        let source = desired.made_of.clone();
         let Some(desired) = renamed(desired, maps, &mut result.problems) else { continue };
         let target = desired.object().clone();
-        match origins.get(&target) {
+        match taken.get(&target) {
             // Namespaces are only made, so two may become one.
             Some(_) if target.kind == "Namespace" => {}
             Some(other) => {
@@ -33,15 +33,16 @@ pub fn mapped(plan: MirrorPlan, maps: &Maps) -> (MirrorPlan, BTreeMap<ObjectRef,
                     .push(MirrorProblem { object: Some(source), finding: Finding::blocks("metadata.name", message) });
             }
             None => {
-                origins.insert(target, source);
+                taken.insert(target, source);
                 result.objects.push(desired);
             }
         }
     }
-    (result, origins)
+    result
 }
 
-fn renamed(desired: Desired, maps: &Maps, problems: &mut Vec<MirrorProblem>) -> Option<Desired> {
+/// An object with every name as it is on the target; what is worth knowing about it is told.
+pub fn renamed(desired: Desired, maps: &Maps, problems: &mut Vec<MirrorProblem>) -> Option<Desired> {
     let source = desired.object().clone();
     let Desired { made_of, manifest, digest: _, initial_replicas } = desired;
     let mut body = without_digest(&manifest).into_value();
@@ -64,12 +65,45 @@ fn renamed(desired: Desired, maps: &Maps, problems: &mut Vec<MirrorProblem>) -> 
     digested(body).map(|desired| Desired { made_of, initial_replicas, ..desired })
 }
 
+/// What a namespace is called on the target.
+pub fn namespace_of<'a>(namespace: &'a Name, maps: &'a Maps) -> &'a Name {
+    maps.namespaces.get(namespace).unwrap_or(namespace)
+}
+
+/// Each of some namespaces as it is called on the target, once.
+pub fn namespaces_of<'a>(namespaces: &'a [Name], maps: &'a Maps) -> Vec<&'a Name> {
+    let mut mapped: Vec<&Name> = Vec::new();
+    for name in namespaces.iter().map(|name| namespace_of(name, maps)) {
+        if !mapped.contains(&name) {
+            mapped.push(name);
+        }
+    }
+    mapped
+}
+
+/// Every object of the source that would become this one of the target: of the same kind or one that becomes it, under whichever
+/// name is mapped to its own. What is called so already and has another mapped to its name is no part of the selection, or the two
+/// would collide.
+pub fn sources_of(target: &ObjectRef, workloads: &Workloads) -> Vec<ObjectRef> {
+    let (ObjectRef { kind, namespace, name }, maps) = (target, &workloads.maps);
+    let mapped = maps.names.iter().filter(|map| map.kind == *kind && map.to == *name).map(|map| map.from.as_str());
+    let mapped: Vec<&str> = mapped.collect();
+    let names = if mapped.is_empty() { vec![name.as_str()] } else { mapped };
+    let here = workloads.namespaces.iter().filter(|from| namespace_of(from, maps).as_str() == namespace);
+    let named = here.flat_map(|from| names.iter().map(move |name| ObjectRef::new(kind, from.as_str(), *name)));
+    let named = named.filter(|source| target_of(source, maps) == *target);
+    let kinds = || KINDS.iter().filter(|from| written_kind(**from).name() == kind);
+    named
+        .flat_map(|source| kinds().map(move |from| ObjectRef { kind: from.name().to_owned(), ..source.clone() }))
+        .collect()
+}
+
 /// What an object is called on the target.
-fn target_of(source: &ObjectRef, maps: &Maps) -> ObjectRef {
+pub fn target_of(source: &ObjectRef, maps: &Maps) -> ObjectRef {
     let ObjectRef { kind, namespace, name } = source;
-    let place = |name: &str| {
-        let known = Name::new(name).and_then(|name| maps.namespaces.get(&name));
-        known.map_or(name.to_owned(), |name| name.as_str().to_owned())
+    let place = |text: &str| {
+        let known = Name::new(text).map(|name| namespace_of(&name, maps).as_str().to_owned());
+        known.unwrap_or_else(|| text.to_owned())
     };
     if kind == "Namespace" {
         return ObjectRef::new(kind, "", place(name));
@@ -189,10 +223,10 @@ mod tests {
             "env": [{"name": "PEER", "value": "http://api.shop.svc:80"}]});
         let spec = json!({"containers": [container], "initContainers": [{"name": "init", "image": "busybox"}]});
         let web = object("apps/v1", "Deployment", "web", json!({"spec": {"template": {"spec": spec}}}));
-        let (plan, origins) = mapped(plan(vec![object("v1", "ConfigMap", "settings", json!({})), web]), &maps());
+        let plan = mapped(plan(vec![object("v1", "ConfigMap", "settings", json!({})), web]), &maps());
         let names: Vec<_> = plan.objects.iter().map(|desired| desired.object().to_string()).collect();
         assert_eq!(names, ["ConfigMap shop-new/web-settings", "Deployment shop-new/web"]);
-        assert_eq!(origins[plan.objects[0].object()].to_string(), "ConfigMap shop/settings");
+        assert_eq!(plan.objects[0].made_of.to_string(), "ConfigMap shop/settings");
         let pod = &plan.objects[1].manifest.value()["spec"]["template"]["spec"];
         assert_eq!(pod["containers"][0]["envFrom"][0]["configMapRef"]["name"], "web-settings");
         assert_eq!(pod["containers"][0]["image"], "new.example/app:1");
@@ -204,9 +238,25 @@ mod tests {
     #[test]
     fn two_objects_never_become_one() {
         let settings = |name: &str| object("v1", "ConfigMap", name, json!({}));
-        let (plan, _) = mapped(plan(vec![settings("other"), settings("settings"), settings("web-settings")]), &maps());
+        let plan = mapped(plan(vec![settings("other"), settings("settings"), settings("web-settings")]), &maps());
         assert_eq!(plan.objects.len(), 1);
         assert_eq!(plan.blockers().count(), 2, "all at once");
+    }
+
+    #[test]
+    fn what_an_object_was_is_whatever_would_become_it() {
+        let sources = |kind: &str, namespace: &str, name: &str| -> Vec<String> {
+            let target = ObjectRef::new(kind, namespace, name);
+            let namespaces = vec![Name::new("shop").unwrap()];
+            let workloads = Workloads { namespaces, maps: maps(), ..Workloads::default() };
+            sources_of(&target, &workloads).iter().map(ToString::to_string).collect()
+        };
+        let both = ["ConfigMap shop/settings", "ConfigMap shop/other"];
+        assert_eq!(sources("ConfigMap", "shop-new", "web-settings"), both);
+        assert_eq!(sources("ConfigMap", "shop-new", "settings"), [""; 0], "that one is called otherwise");
+        assert_eq!(sources("ConfigMap", "shop", "plain"), [""; 0], "and this namespace too");
+        let kinds = ["Deployment shop/web", "ReplicationController shop/web"];
+        assert_eq!(sources("Deployment", "shop-new", "web"), kinds);
     }
 
     #[test]

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::Cluster;
-use super::digest::digest;
+use super::digest::digested;
 use super::error::ClusterError;
-use super::manifest::Manifest;
-use super::mirror::annotate;
+use super::mapping::namespaces_of;
 use super::object::ObjectRef;
 use super::plan::Desired;
 use crate::policy::Assignment;
@@ -16,22 +15,19 @@ use crate::policy::Assignment;
 /// The key of its only text.
 const KEY: &str = "memo";
 
-/// Where it is: in the first of the migration's own namespaces, under a name nothing that is mirrored has.
+/// Where it is: in the first of the migration's own namespaces as they are called on the target, under a name nothing that is mirrored has.
 fn place(assignment: &Assignment) -> Option<ObjectRef> {
-    let namespaces: BTreeSet<_> = assignment.migration.workloads.namespaces.iter().collect();
+    let workloads = &assignment.migration.workloads;
+    let namespaces: BTreeSet<_> = namespaces_of(&workloads.namespaces, &workloads.maps).into_iter().collect();
     let namespace = namespaces.first()?;
     Some(ObjectRef::new("ConfigMap", namespace.as_str(), format!("crossfade-{}", assignment.migration.name)))
 }
 
 /// The object that keeps a text of a migration.
 pub fn memo(assignment: &Assignment, text: &str) -> Option<Desired> {
-    let made_of = place(assignment)?;
-    let ObjectRef { namespace, name, .. } = &made_of;
+    let ObjectRef { namespace, name, .. } = place(assignment)?;
     let metadata = json!({"name": name, "namespace": namespace});
-    let mut body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {KEY: text}});
-    let digest = digest(&body);
-    annotate(&mut body, &digest);
-    Some(Desired { made_of, manifest: Manifest::new(body)?, digest, initial_replicas: None })
+    digested(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {KEY: text}}))
 }
 
 /// The text that is kept of a migration, where there is one.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::closure::Inventory;
-use super::digest::{DIGEST_ANNOTATION, digest};
+use super::digest::{DIGEST_ANNOTATION, digest, digested};
 use super::kind::{KINDS, Kind, kind, scaled_workload, written_as, written_kind};
 use super::manifest::Manifest;
 use super::object::ObjectRef;
@@ -55,6 +55,7 @@ pub fn mirror(inventory: &Inventory, target: &Served, workloads: &Workloads) -> 
 /// is left as it is.
 pub fn namespace(name: &str) -> Option<Desired> {
     let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    // Without a mark of ours: nothing is ever desired of it but that it is there.
     let digest = digest(&body);
     let made_of = ObjectRef::new("Namespace", "", name);
     Manifest::new(body).map(|manifest| Desired { made_of, manifest, digest, initial_replicas: None })
@@ -139,13 +140,11 @@ impl Rules<'_> {
         self.transform(&object, &mut body, findings, transforms);
         kind.check(&body, findings);
         let initial_replicas = if autoscaled { take_replicas(&mut body) } else { None };
-        let digest = digest(&body);
-        annotate(&mut body, &digest);
-        let changed = Manifest::new(body).filter(|changed| is_same(changed, &object, &digest));
+        let changed = digested(body).filter(|changed| is_same(changed, &object));
         if changed.is_none() {
             findings.push(Finding::blocks("metadata", "a transform may not change what an object is called"));
         }
-        changed.map(|manifest| Desired { made_of, manifest, digest, initial_replicas })
+        changed.map(|changed| Desired { made_of, initial_replicas, ..changed })
     }
 
     fn converted(self, kind: &dyn Kind, manifest: &Manifest, findings: &mut Vec<Finding>) -> Option<Value> {
@@ -196,8 +195,8 @@ pub(super) fn annotate(body: &mut Value, digest: &str) {
 }
 
 /// Whether transforms left an object what it was, with a fingerprint.
-fn is_same(changed: &Manifest, object: &ObjectRef, digest: &str) -> bool {
-    changed.object() == object && changed.annotation(DIGEST_ANNOTATION) == Some(digest)
+fn is_same(changed: &Desired, object: &ObjectRef) -> bool {
+    changed.object() == object && changed.manifest.annotation(DIGEST_ANNOTATION) == Some(&changed.digest)
 }
 
 #[cfg(test)]

@@ -122,7 +122,8 @@ mod tests {
 
     #[test]
     fn an_object_is_ours_alone_until_somebody_else_writes_it_or_it_is_released() {
-        let fields = json!({"f:metadata": {"f:annotations": {format!("f:{DIGEST_ANNOTATION}"): {}}}, "f:data": {"f:key": {}}});
+        let fields =
+            json!({"f:metadata": {"f:annotations": {format!("f:{DIGEST_ANNOTATION}"): {}}}, "f:data": {"f:key": {}}});
         let mark = json!({"f:metadata": {"f:annotations": {format!("f:{DIGEST_ANNOTATION}"): {}}}});
         let on_status = |manager: &str| {
             let mut entry = entry(manager, "Update", json!({"f:status": {}}));

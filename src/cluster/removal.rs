@@ -4,7 +4,7 @@
 //! carries our mark, and that nobody else owns a field of it. The deletion then carries the version that was read, so that a server
 //! refuses it where anybody wrote in between. Namespaces are no mirrored kind and are never deleted.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use kube::api::{DeleteParams, Preconditions, PropagationPolicy};
 use kube::core::Request as Path;
@@ -13,10 +13,12 @@ use serde_json::Value;
 use super::Cluster;
 use super::call::Call;
 use super::error::ClusterError;
-use super::kind::{KINDS, kind, read_as, written_kind};
+use super::kind::{kind, read_as};
+use super::mapping::sources_of;
 use super::object::ObjectRef;
 use super::ownership;
 use super::request::{Depth, side_by_side};
+use crate::policy::Workloads;
 
 /// Deletes an object of the target, where it is ours alone. One that is gone, or somebody else's too, is left as it is.
 pub async fn remove(target: &Cluster, object: &ObjectRef) -> Result<(), ClusterError> {
@@ -39,8 +41,13 @@ pub async fn remove(target: &Cluster, object: &ObjectRef) -> Result<(), ClusterE
 }
 
 /// The same, where the source has nothing that would become it.
-pub async fn remove_gone(source: &Cluster, target: &Cluster, object: &ObjectRef) -> Result<(), ClusterError> {
-    match gone(source, target, std::slice::from_ref(object)).await?.is_empty() {
+pub async fn remove_gone(
+    source: &Cluster,
+    target: &Cluster,
+    workloads: &Workloads,
+    object: &ObjectRef,
+) -> Result<(), ClusterError> {
+    match gone(source, target, workloads, std::slice::from_ref(object)).await?.is_empty() {
         true => Ok(()),
         false => remove(target, object).await,
     }
@@ -51,9 +58,10 @@ pub async fn remove_gone(source: &Cluster, target: &Cluster, object: &ObjectRef)
 pub async fn gone(
     source: &Cluster,
     target: &Cluster,
+    workloads: &Workloads,
     objects: &[ObjectRef],
 ) -> Result<Vec<ObjectRef>, ClusterError> {
-    let absent = absent(source, target, objects).await?;
+    let absent = absent(source, target, workloads, objects).await?;
     let asked = absent.into_iter().map(|object| async move {
         let live = target.get(target.resource_of(&object.kind)?, &object).await?;
         Ok(live.is_some_and(|live| ownership::is_ours_alone(&live)).then_some(object))
@@ -63,22 +71,25 @@ pub async fn gone(
     Ok(ours)
 }
 
-/// Those of which the source has nothing: neither of the same kind nor of one that becomes it. Only metadata are asked for, one
-/// list for all objects of a kind and namespace.
-async fn absent(source: &Cluster, target: &Cluster, objects: &[ObjectRef]) -> Result<Vec<ObjectRef>, ClusterError> {
-    let mut places: BTreeMap<(&str, &str), Vec<&ObjectRef>> = BTreeMap::new();
-    for object in objects {
-        places.entry((&object.kind, &object.namespace)).or_default().push(object);
+/// Those of which the source has nothing that would become them. Only metadata are asked for, one list for everything of a kind and
+/// namespace.
+async fn absent(
+    source: &Cluster,
+    target: &Cluster,
+    workloads: &Workloads,
+    objects: &[ObjectRef],
+) -> Result<Vec<ObjectRef>, ClusterError> {
+    let sources = |object: &ObjectRef| sources_of(object, workloads);
+    let places: BTreeSet<(String, String)> =
+        objects.iter().flat_map(sources).map(|source| (source.kind, source.namespace)).collect();
+    let mut there = BTreeSet::new();
+    for (name, namespace) in places {
+        let resource = kind(&name).and_then(|kind| read_as(kind, source.served(), target.served()));
+        // What the source does not serve it does not hold.
+        let Some(resource) = resource else { continue };
+        let found = source.pages(resource, &namespace, "", Depth::Metadata, |_| {}).await?;
+        there.extend(found.into_iter().map(|manifest| manifest.object().clone()));
     }
-    let mut found = Vec::new();
-    for ((name, namespace), objects) in places {
-        let mut there = Vec::new();
-        for from in KINDS.iter().filter(|from| written_kind(**from).name() == name) {
-            let Some(resource) = read_as(*from, source.served(), target.served()) else { continue };
-            there.extend(source.pages(resource, namespace, "", Depth::Metadata, |_| {}).await?);
-        }
-        let is_there = |object: &ObjectRef| there.iter().any(|manifest| manifest.object().name == object.name);
-        found.extend(objects.into_iter().filter(|object| !is_there(object)).cloned());
-    }
-    Ok(found)
+    let is_absent = |object: &&ObjectRef| !sources(object).iter().any(|source| there.contains(source));
+    Ok(objects.iter().filter(is_absent).cloned().collect())
 }

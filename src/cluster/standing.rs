@@ -16,6 +16,7 @@ use super::closure::{Closure, Facts, follow};
 use super::cover::covers;
 use super::kind::{KINDS, Kind, Reference, Selection, kind};
 use super::manifest::Manifest;
+use super::mapping::{namespaces_of, renamed, sources_of, target_of};
 use super::mirror::{Derived, Rules, namespace, nothing_selected, taken_already};
 use super::object::ObjectRef;
 use super::plan::{Desired, MirrorProblem};
@@ -266,11 +267,14 @@ impl Standing {
             let Some(Derived { desired, findings, .. }) = self.derive(&object) else { continue };
             let blocks = findings.into_iter().filter(|finding| finding.severity == Severity::Blocks);
             let problem = |finding| MirrorProblem { object: Some(object.clone()), finding };
+            // What is looked up in the selection goes by the source's names.
+            let references = desired.as_ref().map(reference::of).unwrap_or_default();
+            let desired = desired.and_then(|desired| self.called_there(desired));
             let sketch = Sketch {
                 object: desired.as_ref().map(|desired| desired.object().clone()),
                 api_version: desired.as_ref().map(|desired| desired.api_version().to_owned()).unwrap_or_default(),
                 blockers: blocks.map(problem).collect(),
-                references: desired.as_ref().map(reference::of).unwrap_or_default(),
+                references,
                 digest: desired.map(|desired| desired.digest),
             };
             let before = self.sketches.get(&object).map(|before| &before.digest);
@@ -284,6 +288,13 @@ impl Standing {
         let manifest = self.seen(object)?.manifest()?;
         let rules = Rules { target: &self.served, workloads: &self.workloads };
         Some(rules.derive(&manifest, self.autoscaled.contains(object)))
+    }
+
+    /// The same with the names it has on the target.
+    fn called_there(&self, desired: Desired) -> Option<Desired> {
+        let maps = &self.workloads.maps;
+        // What is worth knowing about it is told by a plan.
+        if maps.is_empty() { Some(desired) } else { renamed(desired, maps, &mut Vec::new()) }
     }
 
     /// Everything that stands in the way of the mirror.
@@ -304,10 +315,11 @@ impl Standing {
                 }
             }
         }
-        let planned = |to: &ObjectRef| self.made_of.contains_key(to);
+        let planned = |to: &ObjectRef| self.made_of.contains_key(&target_of(to, &self.workloads.maps));
         for (from, source) in &self.made_of {
             let Some(sketch) = self.sketches.get(source) else { continue };
-            problems.extend(reference::dangling(from, &sketch.references, planned, &self.closure.left_out));
+            let from = ObjectRef { kind: from.kind.clone(), ..source.clone() };
+            problems.extend(reference::dangling(&from, &sketch.references, planned, &self.closure.left_out));
         }
         self.blockers = problems.iter().filter(|problem| problem.blocks()).map(ToString::to_string).collect();
     }
@@ -379,9 +391,9 @@ impl Standing {
         made.filter(|(source, object)| self.made_of.get(*object) == Some(*source)).map(|(_, object)| object)
     }
 
-    /// The object of the source that becomes this one; the same, unless its kind changes on the way.
-    pub fn on_source<'a>(&'a self, object: &'a ObjectRef) -> &'a ObjectRef {
-        self.made_of.get(object).unwrap_or(object)
+    /// The object of the source that becomes this one, or each that would.
+    pub fn on_source(&self, object: &ObjectRef) -> Vec<ObjectRef> {
+        self.made_of.get(object).map_or_else(|| sources_of(object, &self.workloads), |source| vec![source.clone()])
     }
 
     /// Has an object kept on the target that comes from no source.
@@ -392,8 +404,10 @@ impl Standing {
     /// What is desired and not followed: the namespaces, and what is kept aside.
     pub fn unfollowed(&self) -> Vec<Desired> {
         let selected = |name: &&str| self.order.iter().any(|object| object.namespace == **name);
-        let names = self.workloads.namespaces.iter().map(Name::as_str).filter(selected);
-        names.filter_map(namespace).chain(self.aside.clone()).collect()
+        let names: Vec<Name> =
+            self.workloads.namespaces.iter().filter(|name| selected(&name.as_str())).cloned().collect();
+        let names = namespaces_of(&names, &self.workloads.maps);
+        names.into_iter().filter_map(|name| namespace(name.as_str())).chain(self.aside.clone()).collect()
     }
 
     /// Notes how that is on the target.
@@ -435,17 +449,18 @@ impl Standing {
         let mut left: Vec<_> =
             brought.filter(|object| !self.made_of.contains_key(*object) && !is_aside(object)).cloned().collect();
         if !left.is_empty() {
-            let named: BTreeSet<ObjectRef> = self.made_of.iter().flat_map(|(object, source)| self.named_by(object, source)).collect();
+            let named: BTreeSet<ObjectRef> = self.made_of.values().flat_map(|source| self.named_by(source)).collect();
             left.retain(|object| !named.contains(object));
         }
         left
     }
 
-    /// What a desired object refers to.
-    fn named_by(&self, object: &ObjectRef, source: &ObjectRef) -> impl Iterator<Item = ObjectRef> {
-        let namespace = object.namespace.clone();
+    /// What an object of the source refers to, as it is called on the target.
+    fn named_by(&self, source: &ObjectRef) -> impl Iterator<Item = ObjectRef> {
+        let namespace = source.namespace.clone();
         let references = self.sketches.get(source).into_iter().flat_map(|sketch| &sketch.references);
-        references.map(move |reference| ObjectRef::new(reference.kind, &namespace, &reference.name))
+        let named = references.map(move |reference| ObjectRef::new(reference.kind, &namespace, &reference.name));
+        named.map(|named| target_of(&named, &self.workloads.maps))
     }
 
     /// An object as the target shall hold it.
@@ -456,7 +471,7 @@ impl Standing {
         if let Some(aside) = self.aside.as_ref().filter(|aside| aside.object() == object) {
             return Some(aside.clone());
         }
-        self.derive(self.made_of.get(object)?)?.desired
+        self.called_there(self.derive(self.made_of.get(object)?)?.desired?)
     }
 
     /// The desired objects that run pods.

@@ -202,7 +202,9 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ApplyObject { object } => write!(f, "apply {object}"),
-            Self::DeleteObject { object, because: Deletion::Gone } => write!(f, "delete {object}, gone from the source"),
+            Self::DeleteObject { object, because: Deletion::Gone } => {
+                write!(f, "delete {object}, gone from the source")
+            }
             Self::DeleteObject { object, because: Deletion::Aborted } => write!(f, "delete {object}"),
             Self::SetWeight { plane, from, to, .. } => write!(f, "set {plane} from {from} to {to}"),
             Self::RestorePlane { plane, .. } => write!(f, "restore {plane} to its origin"),

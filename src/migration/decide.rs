@@ -34,7 +34,7 @@ use super::snapshot::{Observed, Snapshot};
 use super::state::{Cause, Phase, Standing, State};
 use super::waiting::WaitingOn;
 use crate::gate::{Finding, capacity, share, silence, slo};
-use crate::policy::{Name, Weight};
+use crate::policy::Name;
 
 /// What one pass came to.
 #[derive(Debug, Clone, PartialEq)]

@@ -347,7 +347,10 @@ impl fmt::Display for WaitingOn {
             Self::ManyGone { gone, all, some } => {
                 let some: Vec<_> = some.iter().map(ToString::to_string).collect();
                 let (some, more) = (some.join(", "), if *gone > some.len() { ", …" } else { "" });
-                write!(f, "{gone} of {all} mirrored objects are gone from the source ({some}{more}): approve to delete them on the target too, or bring them back")
+                write!(
+                    f,
+                    "{gone} of {all} mirrored objects are gone from the source ({some}{more}): approve to delete them on the target too, or bring them back"
+                )
             }
             Self::Clearing { left } => write!(f, "{left} objects that were brought to the target are left there"),
             Self::ActionFailed { action, error, failures: 1, .. } => {
@@ -400,7 +403,9 @@ impl fmt::Display for WaitingOn {
                 f,
                 "the drill took {took:#}, a rollback may take {deadline:#}; everything is at its origin: approve to go on all the same, or abort"
             ),
-            Self::Drain { plane, connections } => write!(f, "{connections} connections left on {plane} to the side that is let go"),
+            Self::Drain { plane, connections } => {
+                write!(f, "{connections} connections left on {plane} to the side that is let go")
+            }
             Self::SourceScaling { workload, left } => write!(f, "{left} pods of the source's {workload} left"),
             Self::Rollback { planes, via: None } => {
                 write!(f, "{} on the way back to the origin", listed(planes))

@@ -134,8 +134,6 @@ pub struct Inputs<'a> {
     pub source: &'a BTreeMap<ObjectRef, Manifest>,
     /// What the target shall hold.
     pub mirror: &'a MirrorPlan,
-    /// Which object of the source each of those comes from.
-    pub origins: &'a BTreeMap<ObjectRef, ObjectRef>,
     /// What the target holds of those now.
     pub live: &'a BTreeMap<ObjectRef, Manifest>,
     /// What is free on the target, where it may be known.
@@ -206,7 +204,7 @@ fn asked_by(desired: &Desired) -> Resources {
 
 fn planned(inputs: &Inputs<'_>, desired: &Desired) -> Planned {
     let object = desired.object().clone();
-    let from = inputs.origins.get(&object).and_then(|origin| inputs.source.get(origin));
+    let from = inputs.source.get(&desired.made_of);
     let manifest = shown(&desired.manifest);
     let live = inputs.live.get(&object);
     let changes = live.map(|live| hidden(&object, missing(live.value(), desired.manifest.value()))).unwrap_or_default();

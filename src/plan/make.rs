@@ -32,7 +32,7 @@ pub async fn make(source: &Cluster, target: &Cluster, migration: &Migration) -> 
     let workloads = &migration.workloads;
     let inventory = cluster::inventory(source, target.served(), workloads).await?;
     let mirror = cluster::mirror(&inventory, target.served(), workloads);
-    let (mut mirror, origins) = cluster::mapped(mirror, &workloads.maps);
+    let mut mirror = cluster::mapped(mirror, &workloads.maps);
     let (live, rehearsed, free) =
         tokio::try_join!(cluster::live(target, &mirror), cluster::rehearse(target, &mirror), assess::free(target))?;
     mirror.problems.extend(rehearsed);
@@ -41,7 +41,6 @@ pub async fn make(source: &Cluster, target: &Cluster, migration: &Migration) -> 
         versions: [source, target].map(|cluster| cluster.version().to_string()),
         source: &inventory.objects,
         mirror: &mirror,
-        origins: &origins,
         live: &live,
         free,
     });

@@ -61,19 +61,10 @@ impl World {
         let by_name = |all: &[Manifest]| -> BTreeMap<ObjectRef, Manifest> {
             all.iter().map(|one| (one.object().clone(), one.clone())).collect()
         };
-        let origins = self.source.iter().map(|one| (one.object().clone(), one.object().clone())).collect();
         let free = Some(Default::default());
         let versions = ["v1.20.15".to_owned(), "v1.37.2".to_owned()];
         let (source, live) = (by_name(&self.source), by_name(&self.live));
-        draw(&Inputs {
-            migration: &migration(),
-            versions,
-            source: &source,
-            mirror: &mirror,
-            origins: &origins,
-            live: &live,
-            free,
-        })
+        draw(&Inputs { migration: &migration(), versions, source: &source, mirror: &mirror, live: &live, free })
     }
 
     /// The world after the plan was applied.

@@ -7,8 +7,9 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::cluster::double::{object, workloads};
-use crate::cluster::{apply, remove, remove_gone};
+use crate::cluster::{apply, on_source, remove, remove_gone, scale_source};
 use crate::embedded::{ApiFault, Embedded, Mishap, Options, Shape, Verb};
+use crate::policy::{Name, NameMap};
 
 /// Far more than anything here takes; a test that waits this long has failed.
 const LONG: Duration = Duration::from_secs(20);
@@ -316,13 +317,13 @@ async fn gone_is_what_the_source_has_lost_and_is_ours_alone_and_nobody_needs() {
     pair.blue.inject(1, ApiFault::any(Mishap::Refuse(403)).on(Verb::List).of("configmaps"));
     assert!(followed.gone(&nothing).await.is_err());
     assert_eq!(followed.gone(&nothing).await.unwrap(), std::slice::from_ref(&lost));
-    remove_gone(&pair.source, &pair.target, &lost).await.unwrap();
-    remove_gone(&pair.source, &pair.target, &lost).await.unwrap();
+    remove_gone(&pair.source, &pair.target, &workloads(), &lost).await.unwrap();
+    remove_gone(&pair.source, &pair.target, &workloads(), &lost).await.unwrap();
     assert!(!pair.is_on_target("ConfigMap", "lost").await);
     for (kind, name) in [("ConfigMap", "left"), ("ConfigMap", "shared"), ("ConfigMap", "kept"), ("Secret", "db")] {
         let kept = ObjectRef::new(kind, "shop", name);
         if name != "db" {
-            remove_gone(&pair.source, &pair.target, &kept).await.unwrap();
+            remove_gone(&pair.source, &pair.target, &workloads(), &kept).await.unwrap();
         }
         assert!(pair.is_on_target(kind, name).await, "{kept}");
     }
@@ -359,4 +360,70 @@ async fn an_object_that_changes_between_reading_and_deleting_stays() {
     assert!(pair.is_on_target("ConfigMap", "a").await);
     remove(&pair.target, &a).await.unwrap();
     assert!(!pair.is_on_target("ConfigMap", "a").await);
+}
+
+#[tokio::test]
+async fn what_is_called_otherwise_on_the_target_is_followed_under_both_names() {
+    let pair = Pair::start().await;
+    let mut mapped = workloads();
+    let name = |text: &str| Name::new(text).unwrap();
+    mapped.maps.namespaces.insert(name("shop"), name("store"));
+    let rename = |kind: &str, from: &str, to: &str| NameMap { kind: kind.into(), from: from.into(), to: to.into() };
+    mapped.maps.names = vec![rename("Deployment", "web", "front"), rename("Secret", "db", "database")];
+    pair.put("apps/v1", "Deployment", "web", deployment()).await;
+    pair.put("v1", "Secret", "db", json!({"data": {"password": "aHVudGVyMg=="}})).await;
+    pair.map("a", "1").await;
+    let mut followed = Followed::new(pair.source.clone(), pair.target.clone(), &mapped);
+    let all = ["Namespace store", "ConfigMap store/a", "Secret store/database", "Deployment store/front"];
+    until_pending(&mut followed, &all).await;
+    assert_eq!(followed.standing().blockers(), [""; 0]);
+    mirror(&mut followed).await;
+    until_pending(&mut followed, &[]).await;
+    let front = ObjectRef::new("Deployment", "store", "front");
+    let live = pair.target.get(pair.target.resource_of("Deployment").unwrap(), &front).await.unwrap().unwrap();
+    let secret = live.value().pointer("/spec/template/spec/containers/0/envFrom/0/secretRef/name").unwrap();
+    assert_eq!(secret, "database", "references follow");
+    for side in [Side::Source, Side::Target] {
+        let counted = followed.replicas(side, std::iter::empty()).await.unwrap();
+        assert_eq!(counted.keys().collect::<Vec<_>>(), [&front], "{side:?}: one name for both sides");
+    }
+    let mut strange = deployment();
+    strange["metadata"]["labels"] = json!({});
+    pair.put("apps/v1", "Deployment", "front", strange).await;
+    scale_source(&pair.source, &front, &mapped, 2).await.unwrap();
+    let replicas = |name: &'static str| {
+        let web = ObjectRef::new("Deployment", "shop", name);
+        let source = &pair.source;
+        async move { crate::cluster::workloads(source, std::slice::from_ref(&web)).await.unwrap()[&web].desired }
+    };
+    assert_eq!((replicas("web").await, replicas("front").await), (2, 0), "not the one that is called so there");
+    pair.delete("v1", "ConfigMap", "a").await;
+    in_time(async {
+        while followed.catch_up().await.is_err() || followed.standing().left_behind(&BTreeSet::new()).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let gone = followed.gone(&BTreeSet::new()).await.unwrap();
+    assert_eq!(gone, [ObjectRef::new("ConfigMap", "store", "a")]);
+    remove_gone(&pair.source, &pair.target, &mapped, &gone[0]).await.unwrap();
+    until_pending(&mut followed, &["Deployment store/front"]).await;
+}
+
+#[tokio::test]
+async fn a_controller_that_becomes_a_deployment_is_scaled_as_what_it_is() {
+    let pair = Pair::start().await;
+    let template =
+        json!({"metadata": {"labels": {"app": "old"}}, "spec": {"containers": [{"name": "app", "image": "shop:1"}]}});
+    let spec = json!({"replicas": 3, "selector": {"app": "old"}, "template": template});
+    pair.put("v1", "ReplicationController", "old", json!({"metadata": {"labels": {"part-of": "shop"}}, "spec": spec}))
+        .await;
+    let old = ObjectRef::new("Deployment", "shop", "old");
+    let count =
+        || async { on_source(&pair.source, std::slice::from_ref(&old), &workloads()).await.unwrap()[&old].desired };
+    assert_eq!(count().await, 3);
+    scale_source(&pair.source, &old, &workloads(), 0).await.unwrap();
+    assert_eq!(count().await, 0);
+    let missing = ObjectRef::new("Deployment", "shop", "none");
+    assert!(matches!(scale_source(&pair.source, &missing, &workloads(), 0).await, Err(ClusterError::NotFound { .. })));
 }

@@ -370,7 +370,13 @@ impl Surroundings for Here {
         Look { snapshot: self.ground().snapshot(now, commands, outcomes), desired: BTreeMap::new() }
     }
 
-    async fn carry_out(&self, _: &Fence, action: &Action, _: &BTreeMap<ObjectRef, Desired>) -> Result<(), ActError> {
+    async fn carry_out(
+        &self,
+        _: &Fence,
+        action: &Action,
+        _: &Workloads,
+        _: &BTreeMap<ObjectRef, Desired>,
+    ) -> Result<(), ActError> {
         self.ground().carry_out(action)
     }
 

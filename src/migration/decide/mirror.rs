@@ -9,11 +9,11 @@
 //! [`MOST_GONE`] of what is mirrored, or everything, waits for a person: who approves lets that many go, and what comes on top of them asks again.
 
 use super::retry;
+use crate::cluster::ObjectRef;
 use crate::migration::action::{Action, Deletion};
 use crate::migration::snapshot::{MirrorView, MirroredObject, Observed, Snapshot};
 use crate::migration::state::{Letting, Mark, Origin, State};
 use crate::migration::waiting::WaitingOn;
-use crate::cluster::ObjectRef;
 use crate::policy::Weight;
 
 /// Objects applied in one pass while the target may have traffic: a part of a second's worth, so that protection waits no longer.
@@ -118,9 +118,8 @@ pub(super) fn clearing(state: &State, snapshot: &Snapshot) -> Option<(Vec<Action
         }
     };
     let action = |object: &ObjectRef| Action::DeleteObject { object: object.clone(), because: Deletion::Aborted };
-    let answered = |action: &Action| {
-        snapshot.outcomes.iter().any(|outcome| outcome.action == *action && outcome.error.is_none())
-    };
+    let answered =
+        |action: &Action| snapshot.outcomes.iter().any(|outcome| outcome.action == *action && outcome.error.is_none());
     let actions: Vec<_> = mirror.brought.iter().rev().map(action).filter(|action| !answered(action)).collect();
     let waiting = retry::failure(state, |action| matches!(action, Action::DeleteObject { .. }))
         .unwrap_or(WaitingOn::Clearing { left: actions.len() });

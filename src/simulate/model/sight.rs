@@ -46,8 +46,7 @@ impl<T> Interned<T> {
 
 /// All of a state that can differ within one model.
 pub(super) fn key(state: &State) -> String {
-    let State { assignment: _, phase, paused, ledger, answers, working, retries, approvals, drills, letting } =
-        state;
+    let State { assignment: _, phase, paused, ledger, answers, working, retries, approvals, drills, letting } = state;
     text(&(phase, paused, ledger, answers, working, retries, approvals, drills, letting))
 }
 

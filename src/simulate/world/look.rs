@@ -206,7 +206,11 @@ impl Sight {
                 let kinds = ["ServiceAccount", "Deployment", "Service"];
                 let object = |kind: &str| ObjectRef { kind: kind.to_owned(), ..self.workload.clone() };
                 let objects = kinds.map(|kind| MirroredObject { object: object(kind), in_sync: world.in_sync });
-                *mirror = Observed::Known(MirrorView { objects: objects.into(), problems: Vec::new(), ..MirrorView::default() });
+                *mirror = Observed::Known(MirrorView {
+                    objects: objects.into(),
+                    problems: Vec::new(),
+                    ..MirrorView::default()
+                });
             }
         }
     }

@@ -161,8 +161,7 @@ impl World {
             let side = |usable| SideView { usable, in_flight: 0, counters: None };
             let source = side(if self.drained { 0 } else { 4 });
             let target = SideView { in_flight: self.in_flight, ..side(usable) };
-            let view =
-                PlaneView { weight: *weight, setting: weight.basis_points().into(), source, target };
+            let view = PlaneView { weight: *weight, setting: weight.basis_points().into(), source, target };
             let unreachable = self.unreachable.contains(plane);
             let view = if unreachable { Observed::Unknown("refused".into()) } else { Observed::Known(view) };
             (plane.clone(), view)
