@@ -80,6 +80,13 @@ impl<'a> Reach<'a> {
             Action::ScaleSource { workload, .. } => {
                 Ok(cluster::scale_source(self.cluster(self.source).await?, workload, self.workloads, 0).await?)
             }
+            Action::SuspendSource { job } => {
+                Ok(cluster::suspend_source(self.cluster(self.source).await?, job, self.workloads).await?)
+            }
+            Action::ResumeTarget { job } => {
+                let source = self.source.get().await?;
+                Ok(cluster::resume_target(source, self.cluster(self.target).await?, job, self.workloads).await?)
+            }
             Action::Release { object } => Ok(cluster::release(self.cluster(self.target).await?, object).await?),
         }
     }

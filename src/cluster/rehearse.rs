@@ -9,11 +9,13 @@ use std::collections::BTreeSet;
 use super::Cluster;
 use super::apply::{ObjectState, compare, owning};
 use super::error::{ClusterError, Retry};
+use super::manifest::Manifest;
 use super::object::ObjectRef;
 use super::ownership::FIELD_MANAGER;
 use super::plan::{Desired, MirrorPlan, MirrorProblem};
 use super::request::side_by_side;
 use crate::convert::Finding;
+use crate::policy::Workloads;
 
 /// What stands in the way on the target, and what its server warns of. Writes nothing.
 ///
@@ -23,18 +25,42 @@ pub async fn rehearse(target: &Cluster, plan: &MirrorPlan) -> Result<Vec<MirrorP
     let states = compare(target, plan).await?;
     let is = |object: &ObjectRef, state| states.get(object) == Some(&state);
     let namespace_of = |object: &ObjectRef| ObjectRef::new("Namespace", "", &object.namespace);
+    // Nothing is desired of a namespace but that it is there, so one that differs is being deleted.
+    let leaves = |object: &ObjectRef| object.kind == "Namespace" && is(object, ObjectState::Differs);
+    let on_its_way_out = |object: &ObjectRef| leaves(object) || leaves(&namespace_of(object));
     let to_write = plan.objects.iter().filter(|desired| !is(desired.object(), ObjectState::InSync));
+    let to_write = to_write.filter(|desired| !on_its_way_out(desired.object()));
     let (too_early, possible): (Vec<_>, Vec<_>) =
         to_write.partition(|desired| is(&namespace_of(desired.object()), ObjectState::Missing));
     let answers = side_by_side(possible.into_iter().map(|desired| try_out(target, desired))).await?;
     let mut problems: Vec<_> = answers.into_iter().flatten().collect();
     problems.sort_by(|a, b| a.object.cmp(&b.object));
     let namespaces: BTreeSet<_> = too_early.into_iter().map(|desired| namespace_of(desired.object())).collect();
+    let leaving = plan.objects.iter().map(Desired::object).filter(|object| leaves(object));
+    problems.extend(leaving.map(|namespace| being_deleted(namespace, "target")));
     problems.extend(namespaces.into_iter().map(|namespace| {
         let message = "does not exist yet, so its objects cannot be tried out beforehand";
         MirrorProblem { object: Some(namespace), finding: Finding::notice("", message) }
     }));
     Ok(problems)
+}
+
+/// Namespaces of the selection that are being deleted on the source, where the account may see that.
+pub async fn leaving(source: &Cluster, workloads: &Workloads) -> Result<Vec<MirrorProblem>, ClusterError> {
+    let names = workloads.namespaces.iter().map(|name| ObjectRef::new("Namespace", "", name.as_str()));
+    let asked = names.map(|namespace| async move {
+        match source.get(source.resource_of("Namespace")?, &namespace).await {
+            Ok(live) => Ok(live.filter(Manifest::is_deleting).map(|_| being_deleted(&namespace, "source"))),
+            Err(ClusterError::Forbidden { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    });
+    Ok(side_by_side(asked).await?.into_iter().flatten().collect())
+}
+
+fn being_deleted(namespace: &ObjectRef, side: &str) -> MirrorProblem {
+    let message = format!("is being deleted on the {side}, with everything in it");
+    MirrorProblem { object: Some(namespace.clone()), finding: Finding::blocks("", message) }
 }
 
 /// What the target would say to one object. Writes nothing.

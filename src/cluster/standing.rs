@@ -479,6 +479,15 @@ impl Standing {
         self.made().filter(|object| kind(&object.kind).is_some_and(Kind::is_sized))
     }
 
+    /// The desired CronJobs that are on both sides, and whether each sleeps on the source and on the target.
+    pub fn jobs(&self) -> impl Iterator<Item = (&ObjectRef, bool, bool)> {
+        let made = self.made().filter(|object| object.kind == "CronJob");
+        made.filter_map(|object| {
+            let source = self.seen(self.made_of.get(object)?)?.asleep?;
+            Some((object, source, self.target.get(object)?.asleep?))
+        })
+    }
+
     /// What stands in the way, in a sentence each.
     pub fn blockers(&self) -> &[String] {
         &self.blockers

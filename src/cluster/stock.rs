@@ -10,6 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde_json::Value;
 
 use super::digest::DIGEST_ANNOTATION;
+use super::job::is_asleep;
 use super::kind::{Kind, kind};
 use super::manifest::Manifest;
 use super::object::ObjectRef;
@@ -30,6 +31,8 @@ pub struct Glimpse {
     pub digest: Option<Box<str>>,
     /// Its pods, where it is a workload.
     pub replicas: Option<Replicas>,
+    /// Whether it is suspended, where it is a CronJob.
+    pub asleep: Option<bool>,
     /// Whether it is being deleted.
     pub deleting: bool,
     /// Of a mirrored one: whether it holds everything that is desired by the fingerprint it carries. Not asked yet: `None`.
@@ -58,6 +61,7 @@ impl Glimpse {
         let mut glimpse = Self::metadata(&manifest);
         let is_sized = kind(&glimpse.object.kind).is_some_and(Kind::is_sized);
         glimpse.replicas = is_sized.then(|| Replicas::of(&manifest));
+        glimpse.asleep = (glimpse.object.kind == "CronJob").then(|| is_asleep(manifest.value()));
         let text = lean(manifest.into_value()).to_string().into_boxed_str();
         glimpse.print = print(&text);
         glimpse.body = Some(Body(text));
@@ -73,6 +77,7 @@ impl Glimpse {
             version,
             digest: manifest.annotation(DIGEST_ANNOTATION).map(Into::into),
             replicas: None,
+            asleep: None,
             deleting: manifest.is_deleting(),
             covered: None,
             was_in_sync: false,

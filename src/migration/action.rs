@@ -56,6 +56,16 @@ pub enum Action {
         /// Replicas recorded in the origin.
         from: u32,
     },
+    /// Suspend a CronJob of the source. Only after commit.
+    SuspendSource {
+        /// The CronJob, as it is called on the target.
+        job: ObjectRef,
+    },
+    /// Resume a CronJob of the target. Only after commit.
+    ResumeTarget {
+        /// The CronJob.
+        job: ObjectRef,
+    },
     /// Give up Crossfade's field ownership of a mirrored object. Only after commit.
     Release {
         /// The object.
@@ -107,6 +117,8 @@ pub enum Precondition {
     },
     /// The plane sends everything to the target.
     AllOnTarget(Name),
+    /// The CronJob is suspended on the source. Whoever resumes it reads that anew.
+    Asleep(ObjectRef),
     /// No plane leads anybody to the source any more.
     SourceUnused,
 }
@@ -117,6 +129,10 @@ impl Precondition {
         let weight = |plane| snapshot.planes.get(plane).and_then(Observed::known).map(|view| view.weight);
         match self {
             Self::Nothing | Self::Unclaimed(_) | Self::Ours(_) => true,
+            Self::Asleep(job) => snapshot
+                .mirror
+                .known()
+                .is_some_and(|mirror| mirror.jobs.iter().any(|seen| seen.object == *job && seen.sleeps_on_source)),
             Self::Between { plane, from, to } => weight(plane).is_some_and(|shown| shown.is_between(*from, *to)),
             Self::AllOnTarget(plane) => weight(plane) == Some(Weight::FULL),
             Self::SourceUnused => {
@@ -153,6 +169,7 @@ impl Action {
             Self::ApplyObject { .. } => Inverse::Kept,
             Self::DeleteObject { .. } => Inverse::Mirrored,
             Self::DrainSource { .. } | Self::ScaleSource { .. } | Self::Release { .. } => Inverse::PastCommit,
+            Self::SuspendSource { .. } | Self::ResumeTarget { .. } => Inverse::PastCommit,
         }
     }
 
@@ -165,7 +182,8 @@ impl Action {
                 Precondition::Between { plane: plane.clone(), from: *from, to: *to }
             }
             // The origin is right on a plane whatever somebody made of it, and giving up what one does not own changes nothing.
-            Self::RestorePlane { .. } | Self::Release { .. } => Precondition::Nothing,
+            Self::RestorePlane { .. } | Self::Release { .. } | Self::SuspendSource { .. } => Precondition::Nothing,
+            Self::ResumeTarget { job } => Precondition::Asleep(job.clone()),
             Self::DrainSource { plane } => Precondition::AllOnTarget(plane.clone()),
             Self::ScaleSource { .. } => Precondition::SourceUnused,
         }
@@ -178,6 +196,7 @@ impl Action {
             Self::ApplyObject { .. } | Self::DeleteObject { .. } => true,
             Self::SetWeight { .. } | Self::RestorePlane { .. } => true,
             Self::DrainSource { .. } | Self::ScaleSource { .. } | Self::Release { .. } => true,
+            Self::SuspendSource { .. } | Self::ResumeTarget { .. } => true,
         }
     }
 
@@ -194,6 +213,7 @@ impl Action {
             }
             Self::ApplyObject { .. } | Self::DeleteObject { .. } => None,
             Self::ScaleSource { .. } | Self::Release { .. } => None,
+            Self::SuspendSource { .. } | Self::ResumeTarget { .. } => None,
         }
     }
 }
@@ -210,6 +230,8 @@ impl fmt::Display for Action {
             Self::RestorePlane { plane, .. } => write!(f, "restore {plane} to its origin"),
             Self::DrainSource { plane } => write!(f, "drain the source on {plane}"),
             Self::ScaleSource { workload, from } => write!(f, "scale the source's {workload} from {from} to 0"),
+            Self::SuspendSource { job } => write!(f, "suspend the source's {job}"),
+            Self::ResumeTarget { job } => write!(f, "resume {job}"),
             Self::Release { object } => write!(f, "release {object}"),
         }
     }

@@ -16,6 +16,7 @@ mod command;
 mod commit;
 mod deadline;
 mod drill;
+mod jobs;
 mod mirror;
 mod protect;
 mod retry;

@@ -98,6 +98,19 @@ pub struct MirrorView {
     /// Everything this migration brought to the target and is there still, in the order of writing. Only looked for where it is to be
     /// deleted.
     pub brought: Vec<ObjectRef>,
+    /// The mirrored CronJobs that are on both sides.
+    pub jobs: Vec<MirroredJob>,
+}
+
+/// One mirrored CronJob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MirroredJob {
+    /// Which.
+    pub object: ObjectRef,
+    /// Whether it is suspended on the source.
+    pub sleeps_on_source: bool,
+    /// Whether it is suspended on the target.
+    pub sleeps_on_target: bool,
 }
 
 /// One mirrored object.

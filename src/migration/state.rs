@@ -208,6 +208,9 @@ pub enum Phase {
         since: Timestamp,
         /// Objects whose ownership is given up at the end, whatever becomes of the source until then.
         objects: Vec<ObjectRef>,
+        /// CronJobs to be handed over: those that ran on the source and slept on the target.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        jobs: Vec<ObjectRef>,
         /// How far it has come.
         stage: CommitStage,
     },
@@ -298,6 +301,8 @@ pub enum CommitStage {
     Draining,
     /// The source's workloads are scaled down, where the migration asks for it.
     Scaling,
+    /// CronJobs are put to sleep on the source, then woken on the target.
+    HandingOver,
     /// Field ownership is given up.
     Releasing,
 }

@@ -217,6 +217,11 @@ pub enum WaitingOn {
         /// Connections left.
         connections: u64,
     },
+    /// CronJobs are passing from the source to the target.
+    Jobs {
+        /// Those that have not arrived yet.
+        left: usize,
+    },
     /// The source's pods are ending.
     SourceScaling {
         /// The workload.
@@ -283,6 +288,7 @@ impl WaitingOn {
             | Self::MetricFailing { .. }
             | Self::Share { .. }
             | Self::Drill { .. }
+            | Self::Jobs { .. }
             | Self::Drain { .. }
             | Self::SourceScaling { .. }
             | Self::Rollback { .. } => Sort::Other,
@@ -293,7 +299,7 @@ impl WaitingOn {
     pub fn is_brief(&self) -> bool {
         match self {
             Self::Mirror { .. } | Self::Clearing { .. } | Self::PlaneMoving { .. } => true,
-            Self::Drain { .. } | Self::Drill { .. } => true,
+            Self::Drain { .. } | Self::Drill { .. } | Self::Jobs { .. } => true,
             Self::Rollback { via, .. } => via.is_none(),
             _ => false,
         }
@@ -333,6 +339,7 @@ impl WaitingOn {
             Self::DrillLate { .. } => "DrillLate",
             Self::Drain { .. } => "Drain",
             Self::SourceScaling { .. } => "SourceScaling",
+            Self::Jobs { .. } => "Jobs",
             Self::Rollback { .. } => "Rollback",
         }
     }
@@ -405,6 +412,9 @@ impl fmt::Display for WaitingOn {
             ),
             Self::Drain { plane, connections } => {
                 write!(f, "{connections} connections left on {plane} to the side that is let go")
+            }
+            Self::Jobs { left } => {
+                write!(f, "{left} CronJobs are being suspended on the source, then resumed on the target")
             }
             Self::SourceScaling { workload, left } => write!(f, "{left} pods of the source's {workload} left"),
             Self::Rollback { planes, via: None } => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{PATIENCE, Scene, in_time, patience};
 use crate::cluster::{self, Desired, Followed, ObjectRef, ObjectState, Replicas, Side};
 use crate::migration::adopt::Memo;
-use crate::migration::snapshot::{MirrorView, MirroredObject, Observed, chain};
+use crate::migration::snapshot::{MirrorView, MirroredJob, MirroredObject, Observed, chain};
 use crate::migration::state::Way;
 use crate::migration::{Action, MOST_APPLIED, Outcome, Phase, State};
 use crate::policy::Weight;
@@ -166,7 +166,12 @@ fn view(followed: &Followed, refused: Vec<String>, gone: Vec<ObjectRef>, brought
     let objects =
         standing.states().map(|(object, state)| MirroredObject { object, in_sync: state == ObjectState::InSync });
     let blockers = standing.blockers().iter().cloned();
-    MirrorView { objects: objects.collect(), problems: blockers.chain(refused).collect(), gone, brought }
+    let jobs = standing.jobs().map(|(object, sleeps_on_source, sleeps_on_target)| {
+        let object = object.clone();
+        MirroredJob { object, sleeps_on_source, sleeps_on_target }
+    });
+    let problems = blockers.chain(refused).collect();
+    MirrorView { objects: objects.collect(), problems, gone, brought, jobs: jobs.collect() }
 }
 
 /// What the objects that may be applied next shall be.

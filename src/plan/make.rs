@@ -33,9 +33,13 @@ pub async fn make(source: &Cluster, target: &Cluster, migration: &Migration) -> 
     let inventory = cluster::inventory(source, target.served(), workloads).await?;
     let mirror = cluster::mirror(&inventory, target.served(), workloads);
     let mut mirror = cluster::mapped(mirror, &workloads.maps);
-    let (live, rehearsed, free) =
-        tokio::try_join!(cluster::live(target, &mirror), cluster::rehearse(target, &mirror), assess::free(target))?;
-    mirror.problems.extend(rehearsed);
+    let (live, rehearsed, leaving, free) = tokio::try_join!(
+        cluster::live(target, &mirror),
+        cluster::rehearse(target, &mirror),
+        cluster::leaving(source, workloads),
+        assess::free(target)
+    )?;
+    mirror.problems.extend(rehearsed.into_iter().chain(leaving));
     let plan = draw(&Inputs {
         migration,
         versions: [source, target].map(|cluster| cluster.version().to_string()),

@@ -381,6 +381,7 @@ fn may_overlap(action: &Action) -> bool {
     match action {
         Action::SetWeight { .. } | Action::RestorePlane { .. } | Action::DrainSource { .. } => true,
         Action::ApplyObject { .. } | Action::DeleteObject { .. } => false,
+        Action::SuspendSource { .. } | Action::ResumeTarget { .. } => false,
         Action::ScaleSource { .. } | Action::Release { .. } => false,
     }
 }

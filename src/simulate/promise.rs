@@ -304,7 +304,9 @@ impl<'p> Watcher<'p> {
                     format!("{action} while {} may send requests there", serving.map_or("", Name::as_str))
                 })
             }
-            Action::Release { .. } => hold(committed, Promise::SourceKept, say),
+            Action::Release { .. } | Action::SuspendSource { .. } | Action::ResumeTarget { .. } => {
+                hold(committed, Promise::SourceKept, say)
+            }
             Action::ApplyObject { .. } | Action::DeleteObject { .. } => {
                 let before_commit =
                     matches!(after.phase, Phase::Mirroring { .. } | Phase::Shifting(_) | Phase::Soaking { .. });

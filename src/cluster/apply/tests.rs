@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::double::{Seen, cluster, newest, object};
 use super::super::error::Retry;
+use super::super::mirror::namespace;
 use super::super::{Inventory, inventory, mirror, workloads};
 use super::*;
 use crate::policy::{Name, Workloads};
@@ -414,4 +415,27 @@ async fn a_conflict_with_ourselves_is_none() {
     let given_up = json!({"metadata": {"resourceVersion": "7", "managedFields": [owned("argocd", json!({}))]}});
     let whole = desired.manifest.value().clone();
     assert_eq!(writes(&log), [whole.clone(), given_up, whole]);
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_being_deleted_is_told_once_and_its_objects_are_not_tried_out() {
+    let answer = |seen: &Seen| match seen.line.split('?').next().unwrap_or_default() {
+        "GET /api/v1/namespaces/shop" => {
+            let metadata = json!({"name": "shop", "deletionTimestamp": "2026-01-01T00:00:00Z"});
+            (200, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
+        }
+        line if line.starts_with("GET") => failure(404, "NotFound", "no", json!({})),
+        line => panic!("{line} of a namespace on its way out"),
+    };
+    let (target, _) = cluster(answer);
+    let objects = vec![namespace("shop").unwrap(), config_map()];
+    let plan = MirrorPlan { objects, problems: Vec::new() };
+    let problems = super::super::rehearse(&target, &plan).await.unwrap();
+    let told: Vec<_> = problems.iter().filter(|problem| problem.blocks()).map(ToString::to_string).collect();
+    assert_eq!(told, ["Namespace shop: is being deleted on the target, with everything in it"]);
+    let selection = super::super::double::workloads();
+    let problems = super::super::leaving(&target, &selection).await.unwrap();
+    assert_eq!(problems[0].to_string(), "Namespace shop: is being deleted on the source, with everything in it");
+    let (unseen, _) = cluster(|_| failure(403, "Forbidden", "no", json!({})));
+    assert_eq!(super::super::leaving(&unseen, &selection).await.unwrap(), [], "not every account may look");
 }

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::cluster::double::{object, workloads};
-use crate::cluster::{apply, on_source, remove, remove_gone, scale_source};
+use crate::cluster::{apply, on_source, remove, remove_gone, resume_target, scale_source, suspend_source};
 use crate::embedded::{ApiFault, Embedded, Mishap, Options, Shape, Verb};
 use crate::policy::{Name, NameMap};
 
@@ -426,4 +426,41 @@ async fn a_controller_that_becomes_a_deployment_is_scaled_as_what_it_is() {
     assert_eq!(count().await, 0);
     let missing = ObjectRef::new("Deployment", "shop", "none");
     assert!(matches!(scale_source(&pair.source, &missing, &workloads(), 0).await, Err(ClusterError::NotFound { .. })));
+}
+
+#[tokio::test]
+async fn a_cron_job_passes_to_the_target_with_the_time_of_its_last_run() {
+    let pair = Pair::start().await;
+    let containers = json!([{"name": "app", "image": "shop:1"}]);
+    let pods = json!({"spec": {"template": {"spec": {"containers": containers, "restartPolicy": "Never"}}}});
+    let spec = json!({"schedule": "0 3 * * *", "jobTemplate": pods});
+    let labels = json!({"part-of": "shop"});
+    let body = json!({"metadata": {"labels": labels}, "spec": spec});
+    pair.put("batch/v1beta1", "CronJob", "nightly", body).await;
+    let nightly = ObjectRef::new("CronJob", "shop", "nightly");
+    let ran = json!({"status": {"lastScheduleTime": "2026-01-01T03:00:00Z"}});
+    let resource = pair.source.resource_of("CronJob").unwrap();
+    let call = super::super::Call::on("patch", resource, &nightly);
+    let path = kube::core::Request::new(resource.path("shop"));
+    let params = kube::api::PatchParams::default();
+    let patch = path.patch_subresource("status", "nightly", &params, &kube::api::Patch::Merge(ran));
+    pair.source.send(&call, patch).await.unwrap();
+    let mut followed = pair.follow();
+    mirror(&mut followed).await;
+    until_pending(&mut followed, &[]).await;
+    let jobs =
+        |followed: &Followed| followed.standing().jobs().map(|(_, here, there)| (here, there)).collect::<Vec<_>>();
+    assert_eq!(jobs(&followed), [(false, true)]);
+    let early = resume_target(&pair.source, &pair.target, &nightly, &workloads()).await;
+    assert!(matches!(early, Err(ClusterError::Changed { .. })), "both would run");
+    suspend_source(&pair.source, &nightly, &workloads()).await.unwrap();
+    resume_target(&pair.source, &pair.target, &nightly, &workloads()).await.unwrap();
+    let live = pair.target.get(pair.target.resource_of("CronJob").unwrap(), &nightly).await.unwrap().unwrap();
+    assert_eq!(live.value()["status"]["lastScheduleTime"], "2026-01-01T03:00:00Z");
+    in_time(async {
+        while followed.catch_up().await.is_err() || jobs(&followed) != [(true, false)] {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }

@@ -1,6 +1,7 @@
 //! CronJob. PURE.
 //!
-//! It would run on both sides, so it is mirrored asleep. Waking it is left to a person, who knows when the source's one ends.
+//! It would run on both sides, so it is mirrored asleep. A commit wakes it, once the source's one was put to sleep; where nothing but a
+//! plan was applied, that is left to a person.
 
 use std::collections::BTreeSet;
 
@@ -26,8 +27,8 @@ impl Kind for CronJob {
         let Some(Value::Object(spec)) = body.get_mut("spec") else { return };
         let asleep = spec.insert("suspend".to_owned(), true.into()).is_some_and(|before| before == true);
         if !asleep {
-            let message = "is true on the target, or the job would run twice: suspend the source's and resume this one, \
-                           or patch it to false to run both";
+            let message = "is true on the target, or the job would run twice: a commit suspends the source's and resumes this \
+                           one, after `apply` that is yours to do; or patch it to false to run both";
             findings.push(Finding::notice("spec.suspend", message));
         }
     }

@@ -3,7 +3,7 @@
 //! Abort is accepted in every state before commit, also while something waits.
 
 use super::protect::{self, Protection};
-use super::{adopt, ask, drill, later, mirror, rollback, shift};
+use super::{adopt, ask, drill, jobs, later, mirror, rollback, shift};
 use crate::migration::command::{Command, Reply, Request};
 use crate::migration::snapshot::Snapshot;
 use crate::migration::state::{Approved, Cause, CommitStage, Entry, Mark, Phase, Standing, State, Way};
@@ -177,6 +177,7 @@ fn commit(state: &State, snapshot: &Snapshot, by: Mark) -> Result<(State, String
     }
     let objects = shift::fit_to_commit(state, snapshot, origin, &gates).map_err(|waiting| waiting.to_string())?;
     let (origin, since) = (origin.clone(), snapshot.now);
-    let phase = Phase::Committing { origin, by, since, objects, stage: CommitStage::Draining };
+    let jobs = snapshot.mirror.known().map(jobs::to_hand_over).unwrap_or_default();
+    let phase = Phase::Committing { origin, by, since, objects, jobs, stage: CommitStage::Draining };
     Ok((State { phase, paused: None, ..state.clone() }, "committed; the source is let go".into()))
 }

@@ -1,7 +1,7 @@
 //! Letting the source go, after a person said so. PURE.
 //!
-//! First the connections that are still there end, then the source's workloads shrink where the migration asks for it,
-//! and last the field ownership on the target is given up, so that whoever managed the objects before is in sync again.
+//! First the connections that are still there end, then the source's workloads shrink where the migration asks for it, then
+//! CronJobs pass to the target ([`super::jobs`]), and last the field ownership on the target is given up, so that whoever managed the objects before is in sync again.
 //!
 //! The source is touched only while every plane shows 100 %: a plane that was reloaded meanwhile leads users to the source
 //! again, and they would find it drained.
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::retry::failure;
 use super::start::reachable;
-use super::{Step, later, seen};
+use super::{Step, jobs, later, seen};
 use crate::cluster::ObjectRef;
 use crate::migration::action::{Action, Outcome};
 use crate::migration::snapshot::{Observed, Snapshot};
@@ -31,11 +31,14 @@ pub(super) fn commit(state: &State, snapshot: &Snapshot, since: Timestamp, stage
         return Step { needs_human, ..Step::hold(state, waiting) };
     }
     match stage {
-        CommitStage::Draining if !shrinks => go_to(state, CommitStage::Releasing),
+        CommitStage::Draining if !shrinks => go_to(state, after_scaling(state)),
         CommitStage::Draining => drain(state, snapshot, since).unwrap_or_else(|| go_to(state, CommitStage::Scaling)),
         // A plane that was restarted has forgotten that it was drained.
         CommitStage::Scaling if leads_to_source(snapshot) => go_to(state, CommitStage::Draining),
-        CommitStage::Scaling => scale(state, snapshot).unwrap_or_else(|| go_to(state, CommitStage::Releasing)),
+        CommitStage::Scaling => scale(state, snapshot).unwrap_or_else(|| go_to(state, after_scaling(state))),
+        CommitStage::HandingOver => {
+            jobs::hand_over(state, snapshot, handed_over(state)).unwrap_or_else(|| go_to(state, CommitStage::Releasing))
+        }
         CommitStage::Releasing => release(state, snapshot),
     }
 }
@@ -49,6 +52,15 @@ fn all_on_target(state: &State, snapshot: &Snapshot) -> Result<(), WaitingOn> {
         }
     }
     Ok(())
+}
+
+/// The CronJobs that this commit hands over.
+fn handed_over(state: &State) -> &[ObjectRef] {
+    if let Phase::Committing { jobs, .. } = &state.phase { jobs } else { &[] }
+}
+
+fn after_scaling(state: &State) -> CommitStage {
+    if handed_over(state).is_empty() { CommitStage::Releasing } else { CommitStage::HandingOver }
 }
 
 fn go_to(state: &State, next: CommitStage) -> Step {

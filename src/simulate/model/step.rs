@@ -223,6 +223,8 @@ fn weight_of(action: &Action) -> Option<Weight> {
         }
         Action::ApplyObject { .. }
         | Action::DeleteObject { .. }
+        | Action::SuspendSource { .. }
+        | Action::ResumeTarget { .. }
         | Action::DrainSource { .. }
         | Action::ScaleSource { .. }
         | Action::Release { .. } => None,
@@ -240,6 +242,7 @@ fn carry_out(node: &mut Node, action: &Action, fate: Fate) -> bool {
         Action::DrainSource { .. } => node.drained = true,
         Action::ScaleSource { .. } => node.shrunk = true,
         Action::DeleteObject { .. } | Action::Release { .. } => {}
+        Action::SuspendSource { .. } | Action::ResumeTarget { .. } => {}
     }
     true
 }

@@ -45,7 +45,8 @@ impl World<'_> {
                 self.source_replicas = 0;
                 Ok(())
             }
-            Action::DeleteObject { .. } | Action::Release { .. } => self.clusters(true),
+            Action::SuspendSource { .. } => self.clusters(false),
+            Action::DeleteObject { .. } | Action::ResumeTarget { .. } | Action::Release { .. } => self.clusters(true),
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crossfade::cluster::{self, Cluster, ObjectRef, ObjectState};
+use crossfade::cluster::{self, Cluster, Desired, ObjectRef, ObjectState};
 use crossfade::policy::{LabelSelector, Name, Workloads};
 use tokio::runtime::Runtime;
 
@@ -93,12 +93,19 @@ fn every_mirrored_kind_arrives_and_is_counted() {
     assert_eq!(there[0].to_string(), "ReplicationController shop/counter");
     wait(&source, &there);
     wait(&target, &sized);
-    // What a commit does to the source, under the same Role.
+    // What a commit does, under the same Roles.
+    let job = plan.objects.iter().map(Desired::object).find(|object| object.kind == "CronJob").unwrap();
     runtime.block_on(async {
-        for workload in &there {
-            cluster::scale(&source, workload, 0).await.unwrap();
+        for workload in &sized {
+            cluster::scale_source(&source, workload, &selection, 0).await.unwrap();
         }
+        assert!(cluster::resume_target(&source, &target, job, &selection).await.is_err(), "both would run");
+        cluster::suspend_source(&source, job, &selection).await.unwrap();
+        cluster::resume_target(&source, &target, job, &selection).await.unwrap();
     });
+    for (side, asleep) in [("blue", true), ("green", false)] {
+        assert_eq!(lab.object(side, "cronjob", &job.name)["spec"]["suspend"], asleep, "{side}");
+    }
     wait(&source, &there);
     drop(kinds);
 }

@@ -220,3 +220,43 @@ fn nothing_is_cleared_unless_the_migration_says_so_and_a_person_asked() {
     until(&mut state, &mut world, in_phase("RolledBack"));
     assert_eq!(world.brought.len(), 2, "what failed is kept, to be looked at");
 }
+
+/// A migration that waits for a commit.
+fn at_the_end() -> (State, World) {
+    let (mut state, mut world) = standing("Approval");
+    world.ask(Request::Approve);
+    until(&mut state, &mut world, waits_on("Commit"));
+    (state, world)
+}
+
+#[test]
+fn a_cron_job_sleeps_on_the_source_before_it_wakes_on_the_target() {
+    let (mut state, mut world) = at_the_end();
+    assert_eq!(world.job, (false, true), "nothing of that before commit");
+    world.ask(Request::Commit);
+    until(&mut state, &mut world, in_phase("Completed"));
+    assert_eq!(world.job, (true, false));
+}
+
+#[test]
+fn a_cron_job_that_somebody_wakes_on_the_source_is_put_to_sleep_before_the_other_wakes() {
+    let (mut state, mut world) = at_the_end();
+    world.ask(Request::Commit);
+    until(&mut state, &mut world, waits_on("Jobs"));
+    for _ in 0..3 {
+        world.job = (false, true);
+        let decision = pass(&mut state, &mut world);
+        assert!(matches!(decision.actions[..], [Action::SuspendSource { .. }]), "{:?}", decision.actions);
+    }
+    until(&mut state, &mut world, in_phase("Completed"));
+    assert_eq!(world.job, (true, false));
+}
+
+#[test]
+fn a_cron_job_that_slept_before_the_commit_sleeps_on() {
+    let (mut state, mut world) = at_the_end();
+    world.job = (true, true);
+    world.ask(Request::Commit);
+    until(&mut state, &mut world, in_phase("Completed"));
+    assert_eq!(world.job, (true, true));
+}

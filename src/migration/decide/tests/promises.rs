@@ -242,7 +242,8 @@ fn source_kept(pass: &Pass<'_>) -> Kept {
                         plane.known().is_some_and(|view| view.source.usable == 0 && view.weight == Weight::FULL)
                     })
             }
-            Action::Release { .. } => committed,
+            Action::Release { .. } | Action::SuspendSource { .. } => committed,
+            Action::ResumeTarget { .. } => committed && action.precondition().holds(pass.seen),
             Action::DeleteObject { .. } => !committed,
             Action::ApplyObject { .. } | Action::SetWeight { .. } | Action::RestorePlane { .. } => true,
         };
@@ -447,6 +448,7 @@ fn only_ours(pass: &Pass<'_>) -> Kept {
             Action::SetWeight { plane, origin, .. } => recorded(plane) == Some(origin),
             Action::ApplyObject { object } | Action::Release { object } => *object == web(),
             Action::DeleteObject { .. } => true,
+            Action::SuspendSource { job } | Action::ResumeTarget { job } => *job == nightly(),
             Action::ScaleSource { workload, .. } => *workload == web(),
             Action::DrainSource { .. } => true,
         };

@@ -72,6 +72,11 @@ pub fn now() -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24)
 }
 
+/// The CronJob that a commit hands over.
+pub fn nightly() -> ObjectRef {
+    ObjectRef::new("CronJob", "shop", "nightly")
+}
+
 pub fn web() -> ObjectRef {
     ObjectRef::new("Deployment", "shop", "web")
 }
@@ -157,8 +162,13 @@ fn phase(dice: &mut Dice<'_>, policy: &ShiftPolicy, origin: &Arc<Origin>, step: 
         6 => Phase::Mirroring { since, origin },
         7 => Phase::Soaking { origin, since },
         8 => {
-            let stage = dice.pick(&[CommitStage::Draining, CommitStage::Scaling, CommitStage::Releasing]);
-            Phase::Committing { origin, by: dice.mark(), since, objects: vec![web()], stage }
+            let stage = dice.pick(&[
+                CommitStage::Draining,
+                CommitStage::Scaling,
+                CommitStage::HandingOver,
+                CommitStage::Releasing,
+            ]);
+            Phase::Committing { origin, by: dice.mark(), since, objects: vec![web()], jobs: vec![nightly()], stage }
         }
         9 => Phase::Preparing { since },
         _ => {
@@ -181,12 +191,17 @@ fn snapshot(dice: &mut Dice<'_>, state: &State) -> Snapshot {
     let source = pods(dice.pick(&[4, 4, 4, 3, 2, 1, 0]), dice.pick(&[4, 4, 4, 4, 3]));
     let target = pods(dice.pick(&[4, 4, 4, 4, 2, 1, 0]), 4);
     let objects = vec![MirroredObject { object: web(), in_sync: !dice.happens(15) }];
+    let jobs = vec![MirroredJob {
+        object: nightly(),
+        sleeps_on_source: dice.happens(30),
+        sleeps_on_target: !dice.happens(30),
+    }];
     let problems = if dice.happens(5) { vec!["refused".to_owned()] } else { Vec::new() };
     Snapshot {
         now: now(),
         commands: commands(dice),
         outcomes: outcomes(dice, state),
-        mirror: seen(dice, MirrorView { objects, problems, ..MirrorView::default() }),
+        mirror: seen(dice, MirrorView { objects, problems, jobs, ..MirrorView::default() }),
         source: if dice.happens(10) { Observed::Unknown("away".into()) } else { Observed::Known(source) },
         target: if dice.happens(10) { Observed::Unknown("away".into()) } else { Observed::Known(target) },
         planes: planes(dice, state),

@@ -81,6 +81,8 @@ pub struct World {
     pub shared: Vec<ObjectRef>,
     /// What stands in the way of the mirror.
     pub misfits: Vec<String>,
+    /// Whether the CronJob sleeps on the source and on the target.
+    pub job: (bool, bool),
     /// Connections to the target on every plane.
     pub in_flight: u64,
     pub target_ready: u32,
@@ -118,6 +120,7 @@ impl World {
             brought: Vec::new(),
             shared: Vec::new(),
             misfits: Vec::new(),
+            job: (false, true),
             in_flight: 0,
             target_ready: 4,
             source: 4,
@@ -155,7 +158,10 @@ impl World {
         };
         let objects = vec![MirroredObject { object: web.clone(), in_sync: self.applied && self.edited.is_none() }];
         let (gone, brought) = (self.gone.clone(), self.brought.clone());
-        let mirror = MirrorView { objects, problems: self.misfits.clone(), gone, brought };
+        let (sleeps_on_source, sleeps_on_target) = self.job;
+        let object = ObjectRef::new("CronJob", "shop", "nightly");
+        let jobs = vec![MirroredJob { object, sleeps_on_source, sleeps_on_target }];
+        let mirror = MirrorView { objects, problems: self.misfits.clone(), gone, brought, jobs };
         let usable = if self.applied { self.target_ready } else { 0 };
         let planes = self.planes.iter().map(|(plane, weight)| {
             let side = |usable| SideView { usable, in_flight: 0, counters: None };
@@ -219,6 +225,15 @@ impl World {
             Action::DeleteObject { object, .. } => {
                 self.gone.retain(|gone| gone != object);
                 self.brought.retain(|brought| brought != object || self.shared.contains(brought));
+                None
+            }
+            Action::SuspendSource { .. } => {
+                self.job.0 = true;
+                None
+            }
+            Action::ResumeTarget { .. } => {
+                assert!(self.job.0, "both would run");
+                self.job.1 = false;
                 None
             }
             Action::DrainSource { .. } => {
