@@ -7,6 +7,8 @@
 //!
 //! **Missing data.** Nothing here says anything while a collection is out of sight.
 
+mod there;
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -431,38 +433,6 @@ impl Standing {
             .chain(self.made().filter_map(|object| Some((object.clone(), self.state(object)?))))
     }
 
-    /// What the target holds of this migration, as far as its fingerprint and `applied` tell: what it applied, and what was in
-    /// sync with the source while it was followed. In the order of writing.
-    pub fn brought<'a>(&'a self, applied: &'a BTreeSet<ObjectRef>) -> Vec<&'a ObjectRef> {
-        let marked = self.target.glimpses().filter(|live| live.digest.is_some() && !live.deleting);
-        let brought = marked.filter(|live| live.was_in_sync || applied.contains(&live.object));
-        let mut brought: Vec<_> = brought.map(|live| &live.object).collect();
-        brought.sort_by_key(|object| rank(object));
-        brought
-    }
-
-    /// Of that, what nothing of the source becomes any more and nothing that is mirrored refers to. Whether the source really has
-    /// lost it is to be asked: what was only taken out of the selection stays.
-    pub fn left_behind(&self, applied: &BTreeSet<ObjectRef>) -> Vec<ObjectRef> {
-        let is_aside = |object: &ObjectRef| self.aside.as_ref().is_some_and(|aside| aside.object() == object);
-        let brought = self.brought(applied).into_iter();
-        let mut left: Vec<_> =
-            brought.filter(|object| !self.made_of.contains_key(*object) && !is_aside(object)).cloned().collect();
-        if !left.is_empty() {
-            let named: BTreeSet<ObjectRef> = self.made_of.values().flat_map(|source| self.named_by(source)).collect();
-            left.retain(|object| !named.contains(object));
-        }
-        left
-    }
-
-    /// What an object of the source refers to, as it is called on the target.
-    fn named_by(&self, source: &ObjectRef) -> impl Iterator<Item = ObjectRef> {
-        let namespace = source.namespace.clone();
-        let references = self.sketches.get(source).into_iter().flat_map(|sketch| &sketch.references);
-        let named = references.map(move |reference| ObjectRef::new(reference.kind, &namespace, &reference.name));
-        named.map(|named| target_of(&named, &self.workloads.maps))
-    }
-
     /// An object as the target shall hold it.
     pub fn desired(&self, object: &ObjectRef) -> Option<Desired> {
         if object.kind == "Namespace" {
@@ -477,15 +447,6 @@ impl Standing {
     /// The desired objects that run pods.
     pub fn workloads(&self) -> impl Iterator<Item = &ObjectRef> {
         self.made().filter(|object| kind(&object.kind).is_some_and(Kind::is_sized))
-    }
-
-    /// The desired CronJobs that are on both sides, and whether each sleeps on the source and on the target.
-    pub fn jobs(&self) -> impl Iterator<Item = (&ObjectRef, bool, bool)> {
-        let made = self.made().filter(|object| object.kind == "CronJob");
-        made.filter_map(|object| {
-            let source = self.seen(self.made_of.get(object)?)?.asleep?;
-            Some((object, source, self.target.get(object)?.asleep?))
-        })
     }
 
     /// What stands in the way, in a sentence each.

@@ -2,6 +2,8 @@
 //!
 //! Values of these types are valid by construction of `validate`; nothing downstream checks them again.
 
+mod maps;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
@@ -9,6 +11,8 @@ use std::path::PathBuf;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+pub use maps::{Maps, NameMap};
 
 use super::metric::{Baseline, MetricSource, MetricSpec};
 use super::prometheus::PrometheusSpec;
@@ -106,37 +110,6 @@ pub struct Workloads {
     /// What is called otherwise on the target.
     #[serde(default, skip_serializing_if = "Maps::is_empty")]
     pub maps: Maps,
-}
-
-/// Names that are other ones on the target.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Maps {
-    /// What images begin with, and what they begin with there.
-    pub images: BTreeMap<String, String>,
-    /// Namespaces, and what they are called there.
-    pub namespaces: BTreeMap<Name, Name>,
-    /// Single objects.
-    pub names: Vec<NameMap>,
-}
-
-impl Maps {
-    /// Whether everything is called the same.
-    pub fn is_empty(&self) -> bool {
-        let Self { images, namespaces, names } = self;
-        images.is_empty() && namespaces.is_empty() && names.is_empty()
-    }
-}
-
-/// Objects of one kind and name, and what they are called on the target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NameMap {
-    /// Kind.
-    pub kind: String,
-    /// Name on the source.
-    pub from: String,
-    /// Name on the target.
-    pub to: String,
 }
 
 /// A label selector; all requirements must hold, and an empty one selects everything.

@@ -173,7 +173,10 @@ fn c_without_prometheus_it_holds_and_goes_on_when_it_is_back() {
         let cause = run.reports().pop().unwrap()["cause"].clone();
         assert_eq!(cause["why"], "the test wants it back");
         for kind in ["deployment", "service", "configmap", "secret", "hpa", "pdb"] {
-            assert!(has(&lab, "blue", kind) && !has(&lab, "green", kind), "{kind}: the abort clears green, and green alone");
+            assert!(
+                has(&lab, "blue", kind) && !has(&lab, "green", kind),
+                "{kind}: the abort clears green, and green alone"
+            );
         }
         lab.nobody_failed(&load.end());
     }
