@@ -318,3 +318,30 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
     fs::write(&beside, text).map_err(io_error("write", &beside))?;
     fs::rename(&beside, path).map_err(io_error("write", path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_applied_is_known_to_every_later_attempt() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory { path: root.path().join("shop.checkout") };
+        let now = Timestamp::UNIX_EPOCH;
+        let object = |name: &str| ObjectRef::new("ConfigMap", "shop", name);
+        let apply = |name: &str| [Action::ApplyObject { object: object(name) }];
+        let open = || HeldDirectory::open(&directory, now).unwrap().0;
+        let mut held = open();
+        held.intend(now, &apply("a")).await.unwrap();
+        held.begin_anew(now, true).await.unwrap();
+        held.intend(now, &apply("b")).await.unwrap();
+        assert_eq!(*held.applied(), [object("a"), object("b")].into());
+        drop(held);
+        let held = open();
+        assert_eq!(*held.applied(), [object("a"), object("b")].into(), "also by another process");
+        drop(held);
+        let aside = directory.asides().0.remove(0);
+        fs::write(&aside, "no journal\n").unwrap();
+        assert_eq!(*open().applied(), [object("b")].into(), "what is unknown stays on the target");
+    }
+}

@@ -282,3 +282,17 @@ async fn others_are_those_that_have_recorded_what_they_move() {
     let (record, _, _) = Record::open(&wheel, key()).await.unwrap().unwrap();
     assert_eq!(record.others(), [mirroring], "not itself, not what has not begun or has ended");
 }
+
+#[test]
+fn a_journal_tells_what_was_applied_and_nothing_else_does() {
+    let (at, epoch) = (Timestamp::UNIX_EPOCH, 3);
+    let object = ObjectRef::new("ConfigMap", "shop", "a");
+    let applied = Action::ApplyObject { object: object.clone() };
+    let text = |line: &Line<'_>| serde_json::to_string(line).unwrap();
+    let intent = text(&Line::Intent { at, epoch, action: &applied, terms: applied.terms() });
+    assert_eq!(applies(&intent), Some(object.clone()));
+    let released = Action::Release { object };
+    assert_eq!(applies(&text(&Line::Intent { at, epoch, action: &released, terms: released.terms() })), None);
+    assert_eq!(applies(&text(&Line::Outcome { at, epoch, action: &applied, error: None })), None);
+    assert_eq!(applies("cut sho"), None);
+}
