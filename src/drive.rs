@@ -287,7 +287,8 @@ impl Driver {
         let now = self.clock.now();
         let (commands, outcomes) = (self.store.commands(), std::mem::take(&mut self.outcomes));
         let applied = self.store.applied();
-        let Look { mut snapshot, desired } = self.surroundings.look(&self.state, applied, now, commands, outcomes).await;
+        let Look { mut snapshot, desired } =
+            self.surroundings.look(&self.state, applied, now, commands, outcomes).await;
         if matches!(self.state.phase, Phase::Preparing { .. }) {
             let workloads = snapshot.source.known().into_iter().flat_map(|workloads| workloads.keys());
             let taken = claims::conflicts(&self.state.assignment, workloads, &self.store.others());
@@ -340,7 +341,8 @@ impl Driver {
             let (fence, surroundings) = (&self.store.fence(), &self.surroundings);
             let workloads = &self.state.assignment.migration.workloads;
             let done = group.iter().map(|action| async move {
-                let error = surroundings.carry_out(fence, action, workloads, desired).await.err().map(|error| chain(&error));
+                let error =
+                    surroundings.carry_out(fence, action, workloads, desired).await.err().map(|error| chain(&error));
                 Outcome { action: action.clone(), error }
             });
             let done: Vec<_> = done.collect();

@@ -330,7 +330,7 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let object = |name: &str| ObjectRef::new("ConfigMap", "shop", name);
         let apply = |name: &str| [Action::ApplyObject { object: object(name) }];
-        let open = || HeldDirectory::open(&directory, now).unwrap().0;
+        let open = || HeldDirectory::open(&directory, &Clock::start()).unwrap().0;
         let mut held = open();
         held.intend(now, &apply("a")).await.unwrap();
         held.begin_anew(now, true).await.unwrap();

@@ -21,7 +21,7 @@ use crate::migration::{Action, Command, Outcome, Report, Request, Snapshot, Wait
 use crate::observe::Look;
 use crate::observe::clock::Clock;
 use crate::plane::PlaneError;
-use crate::policy::{Assignment, Name, Weight};
+use crate::policy::{Assignment, Name, Weight, Workloads};
 
 /// Pods of each of the two workloads.
 const DEMAND: u32 = 4;
@@ -93,6 +93,9 @@ fn kind(action: &Action) -> &'static str {
         Action::DrainSource { .. } => "drain",
         Action::ScaleSource { .. } => "scale",
         Action::Release { .. } => "release",
+        Action::DeleteObject { .. } => "delete",
+        Action::SuspendSource { .. } => "suspend",
+        Action::ResumeTarget { .. } => "resume",
     }
 }
 
@@ -232,6 +235,9 @@ impl Ground {
                 self.promise(committed, || format!("promise 3: {action} while {}", phase.name()));
                 self.promise(objects().contains(object), || format!("promise 8: {action}"));
             }
+            Action::DeleteObject { .. } | Action::SuspendSource { .. } | Action::ResumeTarget { .. } => {
+                self.promise(false, || format!("promise 8: {action}, and nothing was lost and no CronJob is there"));
+            }
         }
     }
 
@@ -246,6 +252,7 @@ impl Ground {
             Action::DrainSource { .. } => _ = self.drained.get_or_insert_with(Instant::now),
             Action::ScaleSource { workload, .. } => _ = self.source.insert(workload.clone(), 0),
             Action::Release { object } => _ = self.released.insert(object.clone()),
+            Action::DeleteObject { .. } | Action::SuspendSource { .. } | Action::ResumeTarget { .. } => {}
         }
     }
 
@@ -301,7 +308,7 @@ impl Ground {
         let target = self.source.keys().filter(|workload| self.applied.contains_key(workload));
         let target = target.map(|workload| (workload.clone(), pods(DEMAND, ready)));
         let mirrored = |object: ObjectRef| MirroredObject { in_sync: self.applied.contains_key(&object), object };
-        let mirror = MirrorView { objects: objects().map(mirrored).into(), problems: Vec::new() };
+        let mirror = MirrorView { objects: objects().map(mirrored).into(), ..MirrorView::default() };
         let side = |usable, in_flight| SideView { usable, in_flight, counters: None };
         let in_flight = self.drained.is_none_or(|since| since.elapsed() < DRAIN);
         let from = side(if self.drained.is_some() { 0 } else { DEMAND }, u64::from(in_flight));
@@ -391,6 +398,11 @@ impl Surroundings for Here {
 impl Store for Here {
     fn fence(&self) -> Fence {
         Fence::lock()
+    }
+
+    fn applied(&self) -> &BTreeSet<ObjectRef> {
+        static NOTHING: BTreeSet<ObjectRef> = BTreeSet::new();
+        &NOTHING
     }
 
     async fn decide(&mut self, at: Timestamp, state: &State, answered: Vec<Answered>) -> Result<(), StoreError> {

@@ -231,7 +231,7 @@ impl Table {
     }
 
     fn print(&self) {
-        let kinds: std::collections::BTreeSet<_> = self.0.keys().map(|(kind, _)| *kind).collect();
+        let kinds: BTreeSet<_> = self.0.keys().map(|(kind, _)| *kind).collect();
         let head: Vec<_> = How::ALL.iter().map(|how| format!("{how:?}")).collect();
         println!("{:<10}{}", "", head.iter().map(|how| format!("{how:>16}")).collect::<String>());
         for kind in kinds {
