@@ -12,16 +12,13 @@ mod evidence;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use self::evidence::{bad_requests, clearly_bad, share_agrees, within_limits};
+use self::evidence::{Look, clearly_bad, share_agrees, within_limits};
 use crate::migration::snapshot::{Observed, PlaneView, Snapshot};
 use crate::migration::state::{Phase, Shifting, State};
 use crate::migration::{Action, Command, Decision, Request};
 use crate::policy::{Assignment, MetricSpec, Name, ShiftPolicy, Step, Weight};
-
-/// How much later than its interval a look still follows the one before.
-const SLACK: SignedDuration = SignedDuration::from_secs(1);
 
 /// A promise, by its number in the design.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -115,9 +112,7 @@ pub(super) struct Watcher<'p> {
     taken: BTreeSet<String>,
     word: Option<usize>,
     drill: drill::Memory,
-    /// When it looked last, and the bad requests of the target in the window then, metric by metric.
-    looked: Option<Timestamp>,
-    bad: Vec<f64>,
+    last: Look,
 }
 
 impl<'p> Watcher<'p> {
@@ -135,14 +130,13 @@ impl<'p> Watcher<'p> {
             taken: BTreeSet::new(),
             word: None,
             drill: drill::Memory::default(),
-            looked: None,
-            bad: Vec::new(),
+            last: Look::default(),
         }
     }
 
     /// Somebody else is in charge now, who has to look twice to see what goes on.
     pub fn taken_over(&mut self) {
-        self.looked = None;
+        self.last = Look::default();
     }
 
     /// Compares one decision with what it was decided on.
@@ -181,9 +175,7 @@ impl<'p> Watcher<'p> {
             self.judge_action(action, snapshot, decision)?;
         }
         self.judge_protection(before, snapshot, after)?;
-        let metrics = self.policy.analysis.metrics.iter();
-        self.looked = Some(snapshot.now);
-        self.bad = metrics.map(|spec| snapshot.metrics.get(&spec.name).map_or(0.0, bad_requests)).collect();
+        self.last = Look::at(snapshot, &self.policy.analysis);
         self.judge_waits(before, snapshot, decision)
     }
 
@@ -443,11 +435,11 @@ impl<'p> Watcher<'p> {
         let steady = self.steady.0.is_some_and(|since| snapshot.now.duration_since(since) >= analysis.window);
         let steady = |spec: &MetricSpec| steady || given_for_long && spec.baseline.is_none();
         let mut metrics = analysis.metrics.iter().enumerate().filter(|(_, spec)| steady(spec));
-        // What is over may still fill a window; only what goes on adds to it, from one look to the next.
-        let watched = self.looked.is_some_and(|at| snapshot.now.duration_since(at) <= analysis.interval + SLACK);
         let bad = metrics.find(|(place, spec)| {
-            let before = self.bad.get(*place).copied().filter(|_| watched).unwrap_or(f64::INFINITY);
-            snapshot.metrics.get(&spec.name).is_some_and(|s| clearly_bad(spec, s) && bad_requests(s) > before)
+            let sample = snapshot.metrics.get(&spec.name);
+            sample.is_some_and(|s| {
+                clearly_bad(spec, s) && self.last.is_exceeded(*place, s, snapshot.now, analysis.interval)
+            })
         });
         bad.map(|(_, spec)| spec.name.to_string())
     }

@@ -1,7 +1,9 @@
 //! What numbers say to somebody without statistics. PURE.
 
-use crate::migration::snapshot::{MetricSample, SidePair, SideSample};
-use crate::policy::{MetricSpec, ShareSpec, Weight};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::migration::snapshot::{MetricSample, SidePair, SideSample, Snapshot};
+use crate::policy::{Analysis, MetricSpec, ShareSpec, Weight};
 
 /// How far above its limit a fraction has to be that everybody calls bad.
 const CLEARLY: f64 = 3.0;
@@ -16,8 +18,34 @@ fn fraction(sample: &SideSample) -> Option<(f64, f64)> {
     }
 }
 
+/// How much later than its interval a look still follows the one before.
+const SLACK: SignedDuration = SignedDuration::from_secs(1);
+
+/// What one look saw, for the next: what is over may still fill a window, and only what goes on adds to it.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    at: Option<Timestamp>,
+    /// Bad requests of the target in the window, metric by metric.
+    bad: Vec<f64>,
+}
+
+impl Look {
+    pub fn at(snapshot: &Snapshot, analysis: &Analysis) -> Self {
+        let bad = |spec: &MetricSpec| snapshot.metrics.get(&spec.name).map_or(0.0, bad_requests);
+        Self { at: Some(snapshot.now), bad: analysis.metrics.iter().map(bad).collect() }
+    }
+
+    /// Whether the metric in this place has more bad requests now, an interval later; looks that follow each other at once, as they do
+    /// after something was done, show nothing new.
+    pub fn is_exceeded(&self, place: usize, sample: &MetricSample, now: Timestamp, interval: SignedDuration) -> bool {
+        let after = self.at.map(|at| now.duration_since(at));
+        let follows = after.is_some_and(|after| (interval / 2..=interval + SLACK).contains(&after));
+        follows && self.bad.get(place).is_some_and(|before| bad_requests(sample) > *before)
+    }
+}
+
 /// Bad requests of the target in the window.
-pub(super) fn bad_requests(sample: &MetricSample) -> f64 {
+fn bad_requests(sample: &MetricSample) -> f64 {
     fraction(&sample.target).map_or(0.0, |(bad, total)| bad * total)
 }
 
