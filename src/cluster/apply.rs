@@ -54,10 +54,14 @@ pub async fn live(target: &Cluster, plan: &MirrorPlan) -> Result<Objects, Cluste
 
 /// Compares everything desired with what the target holds.
 pub async fn compare(target: &Cluster, plan: &MirrorPlan) -> Result<BTreeMap<ObjectRef, ObjectState>, ClusterError> {
-    let live = live(target, plan).await?;
+    Ok(states(&live(target, plan).await?, plan))
+}
+
+/// The same, of what was read already.
+pub(super) fn states(live: &Objects, plan: &MirrorPlan) -> BTreeMap<ObjectRef, ObjectState> {
     let states =
         plan.objects.iter().map(|desired| (desired.object().clone(), state(live.get(desired.object()), desired)));
-    Ok(states.collect())
+    states.collect()
 }
 
 fn state(live: Option<&Manifest>, desired: &Desired) -> ObjectState {

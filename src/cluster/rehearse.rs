@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::Cluster;
-use super::apply::{ObjectState, compare, owning};
+use super::apply::{ObjectState, live, owning, states};
 use super::error::{ClusterError, Retry};
 use super::manifest::Manifest;
 use super::object::ObjectRef;
@@ -22,11 +22,11 @@ use crate::policy::Workloads;
 /// Objects of a namespace that does not exist yet cannot be rehearsed, which is a notice. An error means
 /// that the target could not be asked.
 pub async fn rehearse(target: &Cluster, plan: &MirrorPlan) -> Result<Vec<MirrorProblem>, ClusterError> {
-    let states = compare(target, plan).await?;
+    let live = live(target, plan).await?;
+    let states = states(&live, plan);
     let is = |object: &ObjectRef, state| states.get(object) == Some(&state);
     let namespace_of = |object: &ObjectRef| ObjectRef::new("Namespace", "", &object.namespace);
-    // Nothing is desired of a namespace but that it is there, so one that differs is being deleted.
-    let leaves = |object: &ObjectRef| object.kind == "Namespace" && is(object, ObjectState::Differs);
+    let leaves = |object: &ObjectRef| object.kind == "Namespace" && live.get(object).is_some_and(Manifest::is_deleting);
     let on_its_way_out = |object: &ObjectRef| leaves(object) || leaves(&namespace_of(object));
     let to_write = plan.objects.iter().filter(|desired| !is(desired.object(), ObjectState::InSync));
     let to_write = to_write.filter(|desired| !on_its_way_out(desired.object()));

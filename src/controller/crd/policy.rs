@@ -103,7 +103,7 @@ pub struct Header {
     /// Its name.
     pub name: String,
     /// Its value, where it is not secret.
-    pub value: Option<Scalar>,
+    pub value: Option<String>,
     /// Where its value is kept.
     pub value_from: Option<Place>,
 }
@@ -151,7 +151,7 @@ pub struct SecretEntry {
 
 /// One measured quantity and its limit.
 #[derive(KubeSchema, Debug, Clone, Serialize, Deserialize)]
-#[x_kube(validation = ("[has(self.errorRate), has(self.slowRate), has(self.planeErrors), has(self.probe), has(self.quantile), has(self.value), has(self.alerts)].filter(kind, kind).size() == 1", "needs exactly one of errorRate, slowRate, planeErrors, probe, quantile, value, alerts"))]
+#[x_kube(validation = ("(has(self.errorRate) ? 1 : 0) + (has(self.slowRate) ? 1 : 0) + (has(self.planeErrors) ? 1 : 0) + (has(self.probe) ? 1 : 0) + (has(self.quantile) ? 1 : 0) + (has(self.value) ? 1 : 0) + (has(self.alerts) ? 1 : 0) == 1", "needs exactly one of errorRate, slowRate, planeErrors, probe, quantile, value, alerts"))]
 #[serde(rename_all = "camelCase")]
 pub struct Metric {
     /// Name, unique in the policy.

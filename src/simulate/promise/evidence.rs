@@ -40,7 +40,7 @@ impl Look {
     pub fn is_exceeded(&self, place: usize, sample: &MetricSample, now: Timestamp, interval: SignedDuration) -> bool {
         let after = self.at.map(|at| now.duration_since(at));
         let follows = after.is_some_and(|after| (interval / 2..=interval + SLACK).contains(&after));
-        follows && self.bad.get(place).is_some_and(|before| bad_requests(sample) > *before)
+        follows && self.bad.get(place).is_some_and(|before| bad_requests(sample) >= before + 1.0)
     }
 }
 

@@ -65,8 +65,9 @@ impl Drop for Bazaar {
 }
 
 fn succeeded(output: &Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}\n{told}", String::from_utf8_lossy(&output.stderr));
+    told
 }
 
 /// Objects by the id of what was found on them.
