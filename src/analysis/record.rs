@@ -252,12 +252,13 @@ impl Reach {
     /// before; else they only say where to go on from.
     pub fn anchor(&mut self, now: Timestamp, stage: Stage, window: SignedDuration) -> Timestamp {
         let longest = window.saturating_mul(MOST_WINDOWS);
-        let silent = self.read.is_some_and(|read| now.duration_since(read) > window);
+        // An anchor that was never answered holds nothing to go on from.
+        let silent = self.read.is_none_or(|read| now.duration_since(read) > window);
         if let Some(anchor) = self.anchor.filter(|anchor| !silent && now.duration_since(*anchor) <= longest) {
             return anchor;
         }
         let lasted = now.duration_since(stage.began());
-        let whole = self.anchor.is_none() && window <= lasted && lasted <= longest;
+        let whole = self.read.is_none() && window <= lasted && lasted <= longest;
         let anchor = if whole { stage.began() } else { now.checked_sub(window).unwrap_or(Timestamp::MIN) };
         *self.anchor.insert(anchor)
     }

@@ -437,9 +437,7 @@ impl<'p> Watcher<'p> {
         let mut metrics = analysis.metrics.iter().enumerate().filter(|(_, spec)| steady(spec));
         let bad = metrics.find(|(place, spec)| {
             let sample = snapshot.metrics.get(&spec.name);
-            sample.is_some_and(|s| {
-                clearly_bad(spec, s) && self.last.is_exceeded(*place, s, snapshot.now, analysis.interval)
-            })
+            sample.is_some_and(|s| clearly_bad(spec, s) && self.last.goes_on(*place, spec, s, snapshot.now, analysis))
         });
         bad.map(|(_, spec)| spec.name.to_string())
     }

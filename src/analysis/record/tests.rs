@@ -111,7 +111,15 @@ fn all_mass_together_is_at_most_one() {
 fn totals_reach_back_to_the_step_and_not_for_ever() {
     let mut reach = Reach::default();
     assert_eq!(reach.anchor(at(100), stage(0, 0, 95), WINDOW), at(40), "it has only begun");
-    assert_eq!(reach.anchor(at(200), stage(0, 0, 95), WINDOW), at(40));
+    assert_eq!(
+        reach.anchor(at(200), stage(0, 0, 95), WINDOW),
+        at(95),
+        "it was never answered, and the step lasted since"
+    );
+    assert_eq!(reach.anchor(at(101), stage(0, 0, 95), WINDOW), at(41));
+    reach.read(at(101));
+    assert_eq!(reach.anchor(at(150), stage(0, 0, 95), WINDOW), at(41), "it goes on from there");
+    reach.read(at(690));
     assert_eq!(reach.anchor(at(700), stage(0, 0, 95), WINDOW), at(640));
     reach.read(at(700));
     assert_eq!(reach.anchor(at(760), stage(0, 0, 95), WINDOW), at(640));

@@ -25,28 +25,38 @@ const SLACK: SignedDuration = SignedDuration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Look {
     at: Option<Timestamp>,
-    /// Bad requests of the target in the window, metric by metric.
-    bad: Vec<f64>,
+    /// Bad requests of the target in the window, metric by metric, where any could be counted.
+    bad: Vec<Option<f64>>,
 }
 
 impl Look {
     pub fn at(snapshot: &Snapshot, analysis: &Analysis) -> Self {
-        let bad = |spec: &MetricSpec| snapshot.metrics.get(&spec.name).map_or(0.0, bad_requests);
+        let bad = |spec: &MetricSpec| snapshot.metrics.get(&spec.name).and_then(bad_requests);
         Self { at: Some(snapshot.now), bad: analysis.metrics.iter().map(bad).collect() }
     }
 
-    /// Whether the metric in this place has more bad requests now, an interval later; looks that follow each other at once, as they do
-    /// after something was done, show nothing new.
-    pub fn is_exceeded(&self, place: usize, sample: &MetricSample, now: Timestamp, interval: SignedDuration) -> bool {
-        let after = self.at.map(|at| now.duration_since(at));
-        let follows = after.is_some_and(|after| (interval / 2..=interval + SLACK).contains(&after));
-        follows && self.bad.get(place).is_some_and(|before| bad_requests(sample) >= before + 1.0)
+    /// Whether the metric in this place is as bad in what came since the last look, an interval ago; looks that follow each other at
+    /// once, as they do after something was done, show nothing new.
+    pub fn goes_on(
+        &self,
+        place: usize,
+        spec: &MetricSpec,
+        sample: &MetricSample,
+        now: Timestamp,
+        of: &Analysis,
+    ) -> bool {
+        let (Some(at), Some(Some(before))) = (self.at, self.bad.get(place)) else { return false };
+        let after = now.duration_since(at);
+        let follows = (of.interval / 2..=of.interval + SLACK).contains(&after);
+        let requests = fraction(&sample.target).map_or(0.0, |(_, total)| total) * after.div_duration_f64(of.window);
+        let adds = bad_requests(sample).is_some_and(|now| now - before >= 1.0 + CLEARLY * spec.max * requests);
+        follows && adds
     }
 }
 
 /// Bad requests of the target in the window.
-fn bad_requests(sample: &MetricSample) -> f64 {
-    fraction(&sample.target).map_or(0.0, |(bad, total)| bad * total)
+fn bad_requests(sample: &MetricSample) -> Option<f64> {
+    fraction(&sample.target).map(|(bad, total)| bad * total)
 }
 
 fn limit(spec: &MetricSpec, sample: &MetricSample) -> f64 {
