@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::forecast::time_at;
-use super::record::{Reading, Record, Stage};
+use super::record::{self, Reading, Record, Stage};
 use super::statistics::Counted;
 use crate::gate::{Finding, Verdict, slo};
 use crate::migration::snapshot::{SidePair, SideSample};
@@ -321,8 +321,8 @@ impl<'a> Run<'a> {
 }
 
 fn add(sum: &mut SidePair<Counted>, more: &SidePair<Counted>) {
-    sum.source = (sum.source.0 + more.source.0, sum.source.1 + more.source.1);
-    sum.target = (sum.target.0 + more.target.0, sum.target.1 + more.target.1);
+    record::add(&mut sum.source, more.source);
+    record::add(&mut sum.target, more.target);
 }
 
 #[cfg(test)]

@@ -33,14 +33,13 @@ impl<'a> Questions<'a> {
 
     /// Every query of a metric.
     pub fn of_metrics(&self) -> BTreeSet<String> {
-        let metrics = &self.assignment.policy.analysis.metrics;
-        metrics.iter().flat_map(|spec| spec.source.templates()).flat_map(|template| self.for_both(template)).collect()
+        self.assignment.policy.analysis.metrics.iter().flat_map(|spec| self.asked_for(&spec.source)).collect()
     }
 
     /// Those that count requests.
     pub fn of_counts(&self) -> BTreeSet<String> {
         let counts = self.assignment.policy.analysis.metrics.iter().filter(|spec| spec.source.counts());
-        counts.flat_map(|spec| spec.source.templates()).flat_map(|template| self.for_both(template)).collect()
+        counts.flat_map(|spec| self.asked_for(&spec.source)).collect()
     }
 
     /// How old the newest samples behind each metric are.

@@ -214,7 +214,7 @@ impl Record {
     }
 }
 
-fn add(sum: &mut Counted, more: Counted) {
+pub(super) fn add(sum: &mut Counted, more: Counted) {
     *sum = (sum.0 + more.0, sum.1 + more.1);
 }
 

@@ -7,8 +7,9 @@
 use std::collections::BTreeSet;
 
 use super::Cluster;
-use super::apply::{ObjectState, live, owning, states};
+use super::apply::{ObjectState, owning, states};
 use super::error::{ClusterError, Retry};
+use super::kind::Objects;
 use super::manifest::Manifest;
 use super::object::ObjectRef;
 use super::ownership::FIELD_MANAGER;
@@ -17,13 +18,12 @@ use super::request::side_by_side;
 use crate::convert::Finding;
 use crate::policy::Workloads;
 
-/// What stands in the way on the target, and what its server warns of. Writes nothing.
+/// What stands in the way on the target, which holds `live` of it, and what its server warns of. Writes nothing.
 ///
 /// Objects of a namespace that does not exist yet cannot be rehearsed, which is a notice. An error means
 /// that the target could not be asked.
-pub async fn rehearse(target: &Cluster, plan: &MirrorPlan) -> Result<Vec<MirrorProblem>, ClusterError> {
-    let live = live(target, plan).await?;
-    let states = states(&live, plan);
+pub async fn rehearse(target: &Cluster, plan: &MirrorPlan, live: &Objects) -> Result<Vec<MirrorProblem>, ClusterError> {
+    let states = states(live, plan);
     let is = |object: &ObjectRef, state| states.get(object) == Some(&state);
     let namespace_of = |object: &ObjectRef| ObjectRef::new("Namespace", "", &object.namespace);
     let leaves = |object: &ObjectRef| object.kind == "Namespace" && live.get(object).is_some_and(Manifest::is_deleting);

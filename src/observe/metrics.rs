@@ -1,4 +1,5 @@
-//! The numbers by which a target is judged: asked of Prometheus, of the planes and of both sides themselves, and remembered as far as they prove something.
+//! The numbers by which a target is judged: asked of Prometheus, of the planes and of both sides themselves, and remembered as far
+//! as they prove something.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -33,9 +33,9 @@ pub async fn make(source: &Cluster, target: &Cluster, migration: &Migration) -> 
     let inventory = cluster::inventory(source, target.served(), workloads).await?;
     let mirror = cluster::mirror(&inventory, target.served(), workloads);
     let mut mirror = cluster::mapped(mirror, &workloads.maps);
-    let (live, rehearsed, leaving, free) = tokio::try_join!(
-        cluster::live(target, &mirror),
-        cluster::rehearse(target, &mirror),
+    let live = cluster::live(target, &mirror).await?;
+    let (rehearsed, leaving, free) = tokio::try_join!(
+        cluster::rehearse(target, &mirror, &live),
         cluster::leaving(source, workloads),
         assess::free(target)
     )?;

@@ -304,7 +304,8 @@ async fn a_rehearsal_writes_nothing_and_finds_every_refusal() {
                 _ => (200, json!({})),
             }
         });
-        let problems = super::super::rehearse(&target, &plan).await.unwrap();
+        let problems =
+            super::super::rehearse(&target, &plan, &super::live(&target, &plan).await.unwrap()).await.unwrap();
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
         let writes: Vec<_> = log.lines().into_iter().filter(|line| !line.starts_with("GET")).collect();
         assert!(writes.iter().all(|line| line.contains("dryRun=All")), "{writes:?}");
@@ -430,7 +431,7 @@ async fn a_namespace_that_is_being_deleted_is_told_once_and_its_objects_are_not_
     let (target, _) = cluster(answer);
     let objects = vec![namespace("shop").unwrap(), config_map()];
     let plan = MirrorPlan { objects, problems: Vec::new() };
-    let problems = super::super::rehearse(&target, &plan).await.unwrap();
+    let problems = super::super::rehearse(&target, &plan, &live(&target, &plan).await.unwrap()).await.unwrap();
     let told: Vec<_> = problems.iter().filter(|problem| problem.blocks()).map(ToString::to_string).collect();
     assert_eq!(told, ["Namespace shop: is being deleted on the target, with everything in it"]);
     let selection = super::super::double::workloads();

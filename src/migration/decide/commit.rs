@@ -1,7 +1,8 @@
 //! Letting the source go, after a person said so. PURE.
 //!
 //! First the connections that are still there end, then the source's workloads shrink where the migration asks for it, then
-//! CronJobs pass to the target ([`super::jobs`]), and last the field ownership on the target is given up, so that whoever managed the objects before is in sync again.
+//! CronJobs pass to the target ([`super::jobs`]), and last the field ownership on the target is given up, so that whoever managed
+//! the objects before is in sync again.
 //!
 //! The source is touched only while every plane shows 100 %: a plane that was reloaded meanwhile leads users to the source
 //! again, and they would find it drained.

@@ -72,7 +72,7 @@ fn every_mirrored_kind_arrives_and_is_counted() {
         let inventory = cluster::inventory(&source, target.served(), &selection).await.unwrap();
         let plan = cluster::mirror(&inventory, target.served(), &selection);
         assert_eq!(plan.blockers().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
-        let refused = cluster::rehearse(&target, &plan).await.unwrap();
+        let refused = cluster::rehearse(&target, &plan, &cluster::live(&target, &plan).await.unwrap()).await.unwrap();
         let refused: Vec<_> = refused.iter().filter(|problem| problem.blocks()).map(ToString::to_string).collect();
         assert_eq!(refused, [""; 0]);
         for desired in &plan.objects {

@@ -2,11 +2,12 @@
 # Sourced, never run.
 # shellcheck shell=bash
 
-# cached PART-VERSION FUNCTION: calls FUNCTION with an empty temporary folder and keeps the folder
+# cached PART-VERSION FUNCTION...: calls FUNCTION with an empty temporary folder and keeps the folder
 # under its final name when the function succeeds, so that a build killed half-way leaves nothing
 # that looks finished.
 cached() {
-  local name=$1 build=$2 whole="$LAB_CACHE/$1" partial
+  local name=$1 whole="$LAB_CACHE/$1" partial
+  shift
   if [[ -d $whole ]]; then
     say "$name: in the cache"
     return
@@ -17,7 +18,7 @@ cached() {
   if [[ ! -d $whole ]]; then
     find "$LAB_CACHE" -maxdepth 1 -name ".$name.partial.*" -exec rm -rf {} +
     partial=$(mktemp -d "$LAB_CACHE/.$name.partial.XXXXXX")
-    "$build" "$partial"
+    "$@" "$partial"
     mv "$partial" "$whole"
     say "$name: built"
   fi
