@@ -15,6 +15,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crossfade::analysis::ages::Ages;
 use crossfade::analysis::prometheus::Servers;
 use crossfade::analysis::questions::{Questions, reading};
 use crossfade::analysis::record::{Record, Stage};
@@ -74,11 +75,23 @@ fn assignment(number: usize, address: &str) -> Assignment {
     Assignment { migration: definitions.migrations.remove(0), policy: definitions.policies.remove(0) }
 }
 
+/// A migration that is driven, and what is remembered of it.
+struct Driven {
+    assignment: Assignment,
+    ages: Ages,
+    records: BTreeMap<Name, Record>,
+}
+
+impl Driven {
+    fn new(assignment: Assignment) -> Self {
+        Self { ages: Ages::of(&assignment.policy.analysis), assignment, records: BTreeMap::new() }
+    }
+}
+
 /// Seconds of the processor for each second of the wall.
 async fn ask(address: &str) -> f64 {
-    let assignments: Vec<_> = (0..MIGRATIONS).map(|number| assignment(number, address)).collect();
+    let mut all: Vec<_> = (0..MIGRATIONS).map(|number| Driven::new(assignment(number, address))).collect();
     let servers = Servers::open();
-    let mut records: Vec<BTreeMap<Name, Record>> = vec![BTreeMap::new(); MIGRATIONS];
     let since = Timestamp::from_second(1_000).unwrap();
     let (mut start, mut before) = (Instant::now(), processor());
     for round in 0..=ROUNDS {
@@ -87,10 +100,7 @@ async fn ask(address: &str) -> f64 {
             (start, before) = (Instant::now(), processor());
         }
         let now = since + SignedDuration::from_secs(30 + i64::from(round));
-        let looks = assignments
-            .iter()
-            .zip(&mut records)
-            .map(|(assignment, records)| look(&servers, assignment, records, since, now));
+        let looks = all.iter_mut().map(|driven| look(&servers, driven, since, now));
         let passes: usize = join_all(looks).await.into_iter().sum();
         assert_eq!(passes, MIGRATIONS * METRICS);
         let due = start + Duration::from_secs(u64::from(round));
@@ -100,17 +110,13 @@ async fn ask(address: &str) -> f64 {
 }
 
 /// One look of one migration: two windows, ages and the share, as `observe` asks for them; how many metrics pass.
-async fn look(
-    servers: &Servers,
-    assignment: &Assignment,
-    records: &mut BTreeMap<Name, Record>,
-    since: Timestamp,
-    now: Timestamp,
-) -> usize {
+async fn look(servers: &Servers, driven: &mut Driven, since: Timestamp, now: Timestamp) -> usize {
+    let Driven { assignment, ages, records } = driven;
+    let assignment = &*assignment;
     let short = Questions::of(assignment);
     let long = Questions { window: now.duration_since(since), ..short };
     let queries =
-        [short.of_metrics(), short.of_share(), short.of_ages(), long.of_counts()].into_iter().flatten().collect();
+        [short.of_metrics(), short.of_share(), ages.asked(&short), long.of_counts()].into_iter().flatten().collect();
     let prometheus = servers.of(assignment).unwrap().unwrap();
     let answers = prometheus.numbers(queries, Duration::from_secs(2)).await;
     let stage = Stage { step: 0, of: 1, since, settled: Some(since) };
@@ -120,6 +126,7 @@ async fn look(
         let record = records.entry(spec.name.clone()).or_insert_with(|| Record::new(spec, analysis.window));
         let learnt = record.learn(now, stage, totals);
         let sample = short.sample(&spec.source, &answers).unwrap();
+        assert!(ages.told(&short, &spec.source, &answers).is_some());
         slo::judge(spec, &sample, Some(&learnt), analysis.proof(spec)).verdict == Verdict::Pass
     });
     passes.count()

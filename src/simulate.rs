@@ -4,7 +4,7 @@
 //! [`decide`](crate::migration::decide()) that drives real migrations, while a watcher that does not ask it compares every
 //! decision with the promises. The same seed gives the same story, to the last line.
 //!
-//! - `case` draws cases from seeds, `random` gives the numbers.
+//! - `case` draws cases from seeds.
 //! - `world` is how things truly are, and what a controller gets to see of it.
 //! - `play` makes the passes, `promise` watches, `person` is who the migration waits for.
 //! - `story` tells one case, `shrink` makes it shorter, `tally` counts many.
@@ -17,7 +17,6 @@ pub mod model;
 mod person;
 pub mod play;
 pub mod promise;
-pub mod random;
 mod shrink;
 pub mod story;
 pub mod tally;

@@ -14,12 +14,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::forecast::time_at;
+use super::random::Random;
 use super::record::{self, Reading, Record, Stage};
 use super::statistics::Counted;
 use crate::gate::{Finding, Verdict, slo};
 use crate::migration::snapshot::{SidePair, SideSample};
 use crate::policy::{MetricSource, MetricSpec, Name, Regression, ShiftPolicy, Weight};
-use crate::simulate::random::Random;
 
 /// Times the recording is replayed, each time divided anew.
 const ROUNDS: u64 = 20;

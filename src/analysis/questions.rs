@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::promql;
 use super::record::Reading;
 use super::template::{self, Values};
 use crate::migration::snapshot::{MetricSample, SidePair, SideSample};
@@ -40,20 +39,6 @@ impl<'a> Questions<'a> {
     pub fn of_counts(&self) -> BTreeSet<String> {
         let counts = self.assignment.policy.analysis.metrics.iter().filter(|spec| spec.source.counts());
         counts.flat_map(|spec| self.asked_for(&spec.source)).collect()
-    }
-
-    /// How old the newest samples behind each metric are.
-    pub fn of_ages(&self) -> BTreeSet<String> {
-        let metrics = self.assignment.policy.analysis.metrics.iter();
-        metrics.filter_map(|spec| age_template(&spec.source)).flat_map(|template| self.for_both(&template)).collect()
-    }
-
-    /// Seconds since the newest sample behind a metric, for both sides, as far as that is known.
-    pub fn age(&self, source: &MetricSource, answers: &Answers) -> Option<SidePair<Option<f64>>> {
-        let template = age_template(source)?;
-        let migration = &self.assignment.migration;
-        let age = |cluster| self.answer(&template, cluster, answers).ok().flatten().filter(|age| age.is_finite());
-        Some(SidePair { source: age(migration.source.name()), target: age(migration.target.name()) })
     }
 
     /// The queries of a metric as they are asked, source before target.
@@ -106,7 +91,8 @@ impl<'a> Questions<'a> {
         SidePair { source: sample(migration.source.name()), target: sample(migration.target.name()) }
     }
 
-    fn answer(&self, template: &str, cluster: &str, answers: &Answers) -> Result<Option<f64>, String> {
+    /// What was answered to a template for one cluster.
+    pub(super) fn answer(&self, template: &str, cluster: &str, answers: &Answers) -> Result<Option<f64>, String> {
         let answer = answers.get(&self.render(template, cluster)).cloned();
         answer.unwrap_or_else(|| Err("it was not asked".to_owned()))
     }
@@ -117,11 +103,6 @@ fn share_template(assignment: &Assignment) -> Option<&str> {
     let analysis = &assignment.policy.analysis;
     let first = analysis.metrics.iter().find_map(|spec| Some(spec.source.queries()?.total));
     analysis.share.total.as_deref().or(first)
-}
-
-/// The query for the age of the newest sample: of all requests, where they are counted.
-fn age_template(source: &MetricSource) -> Option<String> {
-    promql::age(source.templates().last()?)
 }
 
 /// A number, and how many requests are behind it where that was asked.

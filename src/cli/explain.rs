@@ -8,6 +8,7 @@ use clap::Args;
 use super::output::{self, Format};
 use super::values::OwnValues;
 use super::{Exit, Global, input, run};
+use crate::analysis::ages::Ages;
 use crate::analysis::prometheus::Servers;
 use crate::analysis::questions::{Answers, Questions, reading};
 use crate::analysis::record::{Learnt, Record, Stage};
@@ -51,13 +52,14 @@ pub(super) async fn explain(global: &Global, explain: Explain) -> anyhow::Result
         }
     };
     let questions = Questions::of(&assignment);
-    let asked = questions.of_metrics().into_iter().chain(questions.of_ages()).collect();
+    let ages = Ages::of(&assignment.policy.analysis);
+    let asked = questions.of_metrics().into_iter().chain(ages.asked(&questions)).collect();
     let answers = match Servers::new(OwnValues).of(&assignment)? {
         Some(prometheus) => prometheus.numbers(asked, PATIENCE).await,
         None => Answers::new(),
     };
     let explained = assignment.policy.analysis.metrics.iter();
-    let explained: Vec<_> = explained.filter_map(|spec| explained_one(&assignment, spec, &answers)).collect();
+    let explained: Vec<_> = explained.filter_map(|spec| explained_one(&assignment, spec, &ages, &answers)).collect();
     match global.output {
         Format::Text => {
             for line in explained.iter().flat_map(lines) {
@@ -73,12 +75,12 @@ pub(super) async fn explain(global: &Global, explain: Explain) -> anyhow::Result
 }
 
 /// One metric that Prometheus is asked for. What its window is evidence of stands for a whole migration: one that is driven gathers more.
-fn explained_one(assignment: &Assignment, spec: &MetricSpec, answers: &Answers) -> Option<Check> {
+fn explained_one(assignment: &Assignment, spec: &MetricSpec, ages: &Ages, answers: &Answers) -> Option<Check> {
     let questions = Questions::of(assignment);
     let sample = questions.sample(&spec.source, answers)?;
     let finding = slo::judge(spec, &sample, None, assignment.policy.analysis.proof(spec));
     let learnt = gather(assignment, spec, &sample);
-    let basis = Basis::new(assignment, spec, &sample, learnt.as_ref(), questions.age(&spec.source, answers));
+    let basis = Basis::new(assignment, spec, &sample, learnt.as_ref(), ages.told(&questions, &spec.source, answers));
     Some(Check { name: spec.name.clone(), finding, basis: Some(Box::new(basis)) })
 }
 

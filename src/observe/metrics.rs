@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::counters::History;
 use super::probe::{Answered, Probes};
+use crate::analysis::ages::Ages;
 use crate::analysis::lasting::Since;
 use crate::analysis::prometheus::Prometheus;
 use crate::analysis::questions::{AllLearnt, Answers, Questions, reading};
@@ -20,6 +21,7 @@ use crate::policy::{MetricSource, Name};
 /// Who is asked for numbers, and what is remembered of the answers.
 pub(super) struct Metrics {
     prometheus: Option<Prometheus>,
+    ages: Ages,
     history: History,
     reach: Reach,
     records: BTreeMap<Name, Record>,
@@ -47,6 +49,7 @@ impl Metrics {
     pub(super) fn new(prometheus: Option<Prometheus>) -> Self {
         Self {
             prometheus,
+            ages: Ages::default(),
             history: History::default(),
             reach: Reach::default(),
             records: BTreeMap::new(),
@@ -58,11 +61,12 @@ impl Metrics {
     /// Asks Prometheus every question of the policy, each once, and both sides whatever its probes ask.
     pub(super) async fn ask(&mut self, state: &State, now: Timestamp, patience: Duration) -> Asked {
         let short = Questions::of(&state.assignment);
+        self.ages.follow(&state.assignment.policy.analysis);
         let stage = Stage::of(state).filter(|_| self.prometheus.is_some());
         let anchor = stage.map(|stage| self.reach.anchor(now, stage, short.window));
         let mut queries: BTreeSet<String> = short.of_metrics();
         queries.extend(short.of_share());
-        queries.extend(short.of_ages());
+        queries.extend(self.ages.asked(&short));
         if let Some(anchor) = anchor {
             queries.extend(Questions { window: now.duration_since(anchor), ..short }.of_counts());
         }
@@ -99,7 +103,8 @@ impl Metrics {
         });
         let metrics: BTreeMap<_, _> = metrics.collect();
         let ages = analysis.metrics.iter();
-        let ages = ages.filter_map(|spec| Some((spec.name.clone(), questions.age(&spec.source, &asked.answers)?)));
+        let ages = ages
+            .filter_map(|spec| Some((spec.name.clone(), self.ages.told(&questions, &spec.source, &asked.answers)?)));
         let ages = ages.collect();
         let share = questions.share(&asked.answers).unwrap_or_else(|| self.history.of_all());
         let learnt = self.learn(state, now, asked, &metrics);

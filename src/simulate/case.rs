@@ -7,7 +7,7 @@ use std::fmt;
 
 use jiff::SignedDuration;
 
-use super::random::Random;
+use crate::analysis::random::Random;
 use crate::policy::{ShiftPolicy, Step, Weight};
 
 /// Milliseconds since the beginning of a story.

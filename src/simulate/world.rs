@@ -13,7 +13,7 @@ pub(super) use self::plane::Plane;
 
 use self::traffic::{Counts, Traffic};
 use super::case::{Case, CrashPoint, Kind, Lie, Moment, NEVER, Wish, millis};
-use super::random::Random;
+use crate::analysis::random::Random;
 use crate::migration::command::{Command, Request};
 use crate::policy::{Assignment, Weight};
 

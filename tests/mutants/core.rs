@@ -15,12 +15,14 @@ pub mod cluster {
 }
 
 pub mod analysis {
+    pub mod ages;
     pub mod forecast;
     pub mod lasting;
     pub mod lint;
     pub mod power;
     pub mod promql;
     pub mod questions;
+    pub mod random;
     pub mod record;
     pub mod sequential;
     pub mod statistics;

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Identity};
 
@@ -137,19 +139,7 @@ fn header_value(bytes: &[u8]) -> Option<HeaderValue> {
 /// RFC 7617.
 fn basic(username: &str, password: &[u8]) -> String {
     let both = [username.as_bytes(), b":", password].concat();
-    format!("Basic {}", base64(&both))
-}
-
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let letters = |three: &[u8]| {
-        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
-        let letter =
-            |index: usize| if index <= three.len() { LETTERS[(bits >> (18 - 6 * index) & 63) as usize] } else { b'=' };
-        [0, 1, 2, 3].map(|index| char::from(letter(index)))
-    };
-    bytes.chunks(3).flat_map(letters).collect()
+    format!("Basic {}", BASE64.encode(both))
 }
 
 #[cfg(test)]
@@ -159,9 +149,5 @@ mod tests {
     #[test]
     fn names_and_passwords_as_rfc_7617_has_them() {
         assert_eq!(basic("Aladdin", b"open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
-        assert_eq!(
-            ["", "f", "fo", "foo", "foob"].map(|text| base64(text.as_bytes())),
-            ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]
-        );
     }
 }
