@@ -1,6 +1,6 @@
-//! Judging by numbers: where they come from (`prometheus`, `template`, `promql`, `questions`), what they can say (`statistics`, `sequential`, `power`), what was
-//! learnt from them so far (`record`, `lasting`), and what can be said before anybody is asked (`lint`, `forecast`) or of what was recorded (`backtest`); `random` gives
-//! numbers to whatever plays at dice, here and in the simulator.
+//! Judging by numbers: where they come from (`prometheus`, `template`, `promql`, `questions`, `ages`), what they can say (`statistics`,
+//! `sequential`, `power`), what was learnt from them so far (`record`, `lasting`), and what can be said before anybody is asked (`lint`,
+//! `forecast`) or of what was recorded (`backtest`); `random` gives numbers to whatever plays at dice, here and in the simulator.
 
 pub mod ages;
 pub mod backtest;

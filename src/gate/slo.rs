@@ -70,6 +70,12 @@ impl Look<'_> {
         self.spec.max.max(self.source.map(fraction).unwrap_or_default())
     }
 
+    /// Whether the source is above the limit since this step began, where that is shorter ago than the window is long: what the
+    /// window has from before it comes from other weights.
+    fn source_fails_since(&self, gathered: Counted) -> bool {
+        self.source.is_some_and(|(_, window)| gathered.1 < window && fraction(gathered) > self.spec.max)
+    }
+
     fn counted(&self) -> String {
         let (bad, total) = self.target;
         let allowed = match self.source.map(fraction) {
@@ -89,8 +95,7 @@ impl Look<'_> {
             let (bad, total) = self.target;
             return (lowest_plausible(bad, total) > max && !excused).then(|| "above what is allowed".to_owned());
         };
-        // Most of a window may be from before this step, when the sides had other weights, so the step itself is asked too.
-        let source_fails = source_fails || self.source.is_some() && fraction(learnt.gathered.source) > max;
+        let source_fails = source_fails || self.source_fails_since(learnt.gathered.source);
         let worse = learnt.worse >= proof.worse;
         // What was proven while the source had requests says nothing about now where it has none to compare with.
         let still_worse = self.source.is_some_and(|source| self.fraction() > fraction(source));

@@ -104,16 +104,21 @@ fn tls(at: &Cursor<'_>) -> Option<Tls> {
     Some(Tls { ca: ca?, identity })
 }
 
-/// Where something secret is kept.
+/// Exactly one of `file`, `env` and `secretRef`.
 fn place(at: &Cursor<'_>) -> Option<Place> {
     let mut fields = at.fields()?;
-    let place = fields.variant(&["file", "env", "secretRef"]).and_then(|(kind, at)| match kind {
-        "file" => at.text().map(|path| Place::File(PathBuf::from(path))),
-        "env" => at.text().map(Place::Env),
-        _ => secret(&at),
-    });
+    let file = fields.get("file").map(|at| at.text().map(|path| Place::File(PathBuf::from(path))));
+    let env = fields.get("env").map(|at| at.text().map(Place::Env));
+    let secret = fields.get("secretRef").map(|at| secret(&at));
     fields.finish();
-    place
+    let mut places = [file, env, secret].into_iter().flatten();
+    match (places.next(), places.next()) {
+        (Some(place), None) => place,
+        _ => at.refuse(
+            "needs exactly one of file, env, secretRef",
+            Some("file and env for crossfade run, secretRef for a controller"),
+        ),
+    }
 }
 
 fn secret(at: &Cursor<'_>) -> Option<Place> {

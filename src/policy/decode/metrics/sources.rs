@@ -48,11 +48,9 @@ fn queries(at: &Cursor<'_>, some: &'static str) -> Option<(String, String)> {
 
 fn probe(at: &Cursor<'_>) -> Option<ProbeSpec> {
     let mut fields = at.fields()?;
-    let way = fields.variant(&["http", "tcp", "grpc"]).and_then(|(kind, at)| match kind {
-        "http" => url(&at).map(ProbeWay::Http),
-        "tcp" => host_and_port(&at).map(ProbeWay::Tcp),
-        _ => grpc(&at),
-    });
+    let http = fields.get("http").map(|at| url(&at).map(ProbeWay::Http));
+    let tcp = fields.get("tcp").map(|at| host_and_port(&at).map(ProbeWay::Tcp));
+    let grpc = fields.get("grpc").map(|at| grpc(&at));
     let timeout = fields.or("timeout", SignedDuration::from_secs(1), |at| {
         match at.duration(SignedDuration::from_millis(10))? {
             timeout if timeout <= SignedDuration::from_secs(10) => Some(timeout),
@@ -60,6 +58,11 @@ fn probe(at: &Cursor<'_>) -> Option<ProbeSpec> {
         }
     });
     fields.finish();
+    let mut ways = [http, tcp, grpc].into_iter().flatten();
+    let way = match (ways.next(), ways.next()) {
+        (Some(way), None) => way,
+        _ => return at.refuse("needs exactly one of http, tcp, grpc", None),
+    };
     Some(ProbeSpec { way: way?, timeout: timeout? })
 }
 
