@@ -23,8 +23,8 @@ impl Ages {
 
     /// The same, or those of a policy that was adopted meanwhile.
     pub fn follow(&mut self, analysis: &Analysis) {
-        let mut templates = analysis.metrics.iter().filter_map(|spec| template(&spec.source));
-        if !templates.all(|template| self.0.contains_key(template)) {
+        let templates: BTreeSet<_> = analysis.metrics.iter().filter_map(|spec| template(&spec.source)).collect();
+        if !self.0.keys().eq(templates) {
             *self = Self::of(analysis);
         }
     }
@@ -51,4 +51,27 @@ impl Ages {
 /// What is asked about: all requests, where they are counted.
 fn template(source: &MetricSource) -> Option<&str> {
     source.templates().pop()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{MetricSpec, SourceFile, load};
+
+    #[test]
+    fn of_an_adopted_policy_only_its_own_metrics_are_asked_about() {
+        let file = SourceFile { name: "p".into(), text: include_str!("../../policies/careful.yaml").into() };
+        let mut analysis = load(&[file]).unwrap().policies.remove(0).analysis;
+        let own = template(&analysis.metrics[0].source).unwrap().to_owned();
+        let other = "sum(increase(queries_total{cluster=\"{{ cluster }}\"}[{{ window }}]))";
+        let another = MetricSource::ErrorRate { errors: other.into(), total: other.into() };
+        analysis.metrics.push(MetricSpec { source: another, ..analysis.metrics[0].clone() });
+        let asked = |ages: &Ages| ages.0.keys().cloned().collect::<Vec<_>>();
+        let mut ages = Ages::default();
+        ages.follow(&analysis);
+        assert_eq!(asked(&ages), [own.as_str(), other]);
+        analysis.metrics.pop();
+        ages.follow(&analysis);
+        assert_eq!(asked(&ages), [own]);
+    }
 }

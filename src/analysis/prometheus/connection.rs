@@ -149,5 +149,9 @@ mod tests {
     #[test]
     fn names_and_passwords_as_rfc_7617_has_them() {
         assert_eq!(basic("Aladdin", b"open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert_eq!(
+            ["", "o", "oo", "oob"].map(|password| basic("f", password.as_bytes())),
+            ["Basic Zjo=", "Basic Zjpv", "Basic Zjpvbw==", "Basic Zjpvb2I="]
+        );
     }
 }

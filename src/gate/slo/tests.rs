@@ -87,6 +87,23 @@ fn a_fault_both_sides_share_is_not_the_targets() {
 }
 
 #[test]
+fn what_the_source_failed_earlier_in_a_step_excuses_only_while_the_window_reaches_back_before_it() {
+    let spec = spec(Some(Baseline::Source));
+    let (source, target) = (counts(1.0, 1_000.0), counts(50.0, 1_000.0));
+    for (gathered, expected) in [
+        // The window has more than the step.
+        ((20.0, 500.0), Verdict::NoData),
+        ((1.0, 500.0), Verdict::Fail),
+        // The window is of this step alone, and what it shows is over.
+        ((200.0, 1_000.0), Verdict::Fail),
+        ((200.0, 9_000.0), Verdict::Fail),
+    ] {
+        let learnt = Learnt { gathered: SidePair { source: gathered, target: (100.0, 2_000.0) }, ..learnt(1e9, 1.0) };
+        assert_eq!(verdict(&spec, source.clone(), target.clone(), Some(&learnt)), expected, "{gathered:?}");
+    }
+}
+
+#[test]
 fn an_idle_source_excuses_nothing() {
     for source in [counts(1.0, 1.0), counts(40.0, 40.0), counts(0.0, 0.0)] {
         for evidence in [None, Some(&learnt(1e9, 1.0))] {
