@@ -9,7 +9,13 @@ pub mod share;
 pub mod silence;
 pub mod slo;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use crate::analysis::lasting::{Lasting, Since};
+use crate::analysis::record::Learnt;
+use crate::migration::snapshot::MetricSample;
+use crate::policy::{MetricSource, MetricSpec, Proof};
 
 /// What a gate says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,4 +44,35 @@ impl Finding {
     fn new(verdict: Verdict, account: impl Into<String>) -> Self {
         Self { verdict, account: account.into() }
     }
+}
+
+/// What is known of a metric besides the numbers of one window.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// What was learnt since the target was given traffic; nothing before that.
+    pub learnt: Option<&'a Learnt>,
+    /// What has gone on, and for how long.
+    pub lasting: Lasting,
+    /// What evidence has to reach to be proof.
+    pub proof: Proof,
+}
+
+/// Judges one metric, whatever its kind, and what it says in the end where it goes on saying nothing.
+pub fn judge(spec: &MetricSpec, sample: &MetricSample, known: Known<'_>) -> Finding {
+    let Known { learnt, lasting, proof } = known;
+    let finding = match &spec.source {
+        MetricSource::Value(value) => range::judge(spec, value, sample, lasting),
+        _ => slo::judge(spec, sample, learnt, proof),
+    };
+    silence::weigh(&spec.silence, lasting, finding)
+}
+
+/// What goes on about a metric after one more look at it.
+pub fn follow(since: Since, spec: &MetricSpec, sample: &MetricSample, now: Timestamp, window: SignedDuration) -> Since {
+    let silence = silence::of(spec, sample);
+    let outside = match &spec.source {
+        MetricSource::Value(value) if silence.is_none() => range::is_outside(value, sample),
+        _ => None,
+    };
+    since.look(now, window, outside, silence)
 }

@@ -1,8 +1,9 @@
 //! How long something about a metric has gone on without interruption. PURE.
 //!
-//! It is remembered by the process that looks, and a restart begins anew: that only makes what waits for time wait longer.
+//! It is part of the state of a migration, so no restart begins a budget anew.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::gate::Verdict;
 
@@ -18,31 +19,45 @@ pub struct Lasting {
 }
 
 /// Since when.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Since {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     outside: Option<Timestamp>,
+    /// Since when a number that was out of range has not been seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unseen: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     no_data: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<Timestamp>,
-    /// When the number was last seen.
-    seen: Option<Timestamp>,
 }
 
 impl Since {
-    /// Takes in whether the target's number is out of range, where there is a number. A gap longer than a window is an interruption.
-    pub fn number(&mut self, now: Timestamp, window: SignedDuration, outside: Option<bool>) {
-        if self.seen.is_some_and(|seen| now.duration_since(seen) > window) {
-            self.outside = None;
+    /// After one more look: whether the target's number was out of range, where there was a number, and which silence the look was, if it
+    /// was one. A number that was not seen for longer than a window is an interruption.
+    pub fn look(self, now: Timestamp, window: SignedDuration, outside: Option<bool>, silence: Option<Verdict>) -> Self {
+        let goes_on = |since: Option<Timestamp>, is: bool| is.then(|| since.unwrap_or(now));
+        let unseen = goes_on(self.unseen, outside.is_none());
+        let known = self.outside.filter(|_| unseen.is_none_or(|unseen| now.duration_since(unseen) <= window));
+        let outside = match outside {
+            Some(outside) => goes_on(known, outside),
+            None => known,
+        };
+        Self {
+            outside,
+            unseen: unseen.filter(|_| outside.is_some()),
+            no_data: goes_on(self.no_data, silence == Some(Verdict::NoData)),
+            error: goes_on(self.error, silence == Some(Verdict::Error)),
         }
-        let Some(outside) = outside else { return };
-        self.seen = Some(now);
-        self.outside = outside.then(|| self.outside.unwrap_or(now));
     }
 
-    /// Takes in which silence a look was, if it was one.
-    pub fn silence(&mut self, now: Timestamp, silence: Option<Verdict>) {
-        let goes_on = |since: Option<Timestamp>, is: bool| is.then(|| since.unwrap_or(now));
-        self.no_data = goes_on(self.no_data, silence == Some(Verdict::NoData));
-        self.error = goes_on(self.error, silence == Some(Verdict::Error));
+    /// After a time in which nobody looked, which is neither silence nor a number out of range.
+    pub fn after_rest(self, rest: SignedDuration, window: SignedDuration) -> Self {
+        let later = |since: Timestamp| since.checked_add(rest).unwrap_or(Timestamp::MAX);
+        let seen = |since: Option<Timestamp>| since.filter(|_| rest <= window).map(later);
+        let Self { outside, unseen, no_data, error } = self;
+        Self { outside: seen(outside), unseen: seen(unseen), no_data: no_data.map(later), error: error.map(later) }
     }
 
     /// How long each has gone on.
@@ -56,25 +71,44 @@ impl Since {
 mod tests {
     use super::*;
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    const WINDOW: SignedDuration = SignedDuration::from_secs(10);
+
     #[test]
     fn a_gap_and_a_better_look_begin_anew() {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let (mut since, window) = (Since::default(), SignedDuration::from_secs(10));
+        let mut since = Since::default();
         let mut outside = |second, seen| {
-            since.number(at(second), window, seen);
+            since = since.look(at(second), WINDOW, seen, None);
             since.lasting(at(second)).outside.as_secs()
         };
-        assert_eq!([outside(0, Some(true)), outside(5, None), outside(9, Some(true))], [0, 5, 9]);
-        assert_eq!([outside(10, Some(false)), outside(11, Some(true))], [0, 0]);
-        assert_eq!(outside(30, Some(true)), 0, "nobody looked meanwhile");
+        assert_eq!([outside(0, Some(true)), outside(5, None), outside(15, Some(true))], [0, 5, 15]);
+        assert_eq!([outside(16, Some(false)), outside(17, None), outside(18, Some(true))], [0, 0, 0]);
+        assert_eq!(
+            [outside(20, None), outside(30, None), outside(31, None)],
+            [2, 12, 0],
+            "it was not seen for too long"
+        );
+        assert_eq!(outside(32, Some(true)), 0);
     }
 
     #[test]
     fn silence_has_two_clocks() {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let mut since = Since::default();
-        since.silence(at(0), Some(Verdict::NoData));
-        since.silence(at(5), Some(Verdict::Error));
+        let since = Since::default().look(at(0), WINDOW, None, Some(Verdict::NoData));
+        let since = since.look(at(5), WINDOW, None, Some(Verdict::Error));
         assert_eq!(since.lasting(at(7)), Lasting { error: SignedDuration::from_secs(2), ..Lasting::default() });
+    }
+
+    #[test]
+    fn a_rest_is_no_silence_and_a_long_one_no_number() {
+        let since = Since::default().look(at(0), WINDOW, Some(true), Some(Verdict::NoData));
+        let rested = |seconds| {
+            let rest = SignedDuration::from_secs(seconds);
+            let lasting = since.after_rest(rest, WINDOW).lasting(at(7) + rest);
+            (lasting.no_data.as_secs(), lasting.outside.as_secs())
+        };
+        assert_eq!([rested(0), rested(10), rested(1_000)], [(7, 7), (7, 7), (7, 0)]);
     }
 }

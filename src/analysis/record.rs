@@ -10,7 +10,6 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::lasting::Lasting;
 use super::sequential::{Alternatives, Events, Evidence};
 use super::statistics::Counted;
 use crate::migration::snapshot::SidePair;
@@ -100,8 +99,6 @@ pub struct Learnt {
     pub worse: f64,
     /// Bad and all requests counted since every plane settled at the weight of this step.
     pub gathered: SidePair<Counted>,
-    /// How long its number has been out of range, and how long it has said nothing.
-    pub lasting: Lasting,
 }
 
 /// What is remembered of one metric.
@@ -160,12 +157,7 @@ impl Record {
             news.into_iter().for_each(|news| self.count(news));
             self.last = Some((now, total));
         }
-        Learnt {
-            above: self.above.value(),
-            worse: self.worse.value(),
-            gathered: self.gathered.clone(),
-            lasting: Lasting::default(),
-        }
+        Learnt { above: self.above.value(), worse: self.worse.value(), gathered: self.gathered.clone() }
     }
 
     /// Takes in a time that this process has not seen, before it learns what was counted until now: `whole` since the stage began,

@@ -9,10 +9,11 @@ use super::output::{self, Format};
 use super::values::OwnValues;
 use super::{Exit, Global, input, run};
 use crate::analysis::ages::Ages;
+use crate::analysis::lasting::Lasting;
 use crate::analysis::prometheus::Servers;
 use crate::analysis::questions::{Answers, Questions, reading};
 use crate::analysis::record::{Learnt, Record, Stage};
-use crate::gate::{Verdict, slo};
+use crate::gate::{self, Known, Verdict};
 use crate::migration::Check;
 use crate::migration::check::{Basis, Evidence};
 use crate::migration::snapshot::{MetricSample, SidePair, SideSample};
@@ -78,7 +79,8 @@ pub(super) async fn explain(global: &Global, explain: Explain) -> anyhow::Result
 fn explained_one(assignment: &Assignment, spec: &MetricSpec, ages: &Ages, answers: &Answers) -> Option<Check> {
     let questions = Questions::of(assignment);
     let sample = questions.sample(&spec.source, answers)?;
-    let finding = slo::judge(spec, &sample, None, assignment.policy.analysis.proof(spec));
+    let known = Known { learnt: None, lasting: Lasting::default(), proof: assignment.policy.analysis.proof(spec) };
+    let finding = gate::judge(spec, &sample, known);
     let learnt = gather(assignment, spec, &sample);
     let basis = Basis::new(assignment, spec, &sample, learnt.as_ref(), ages.told(&questions, &spec.source, answers));
     Some(Check { name: spec.name.clone(), finding, basis: Some(Box::new(basis)) })

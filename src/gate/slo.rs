@@ -18,19 +18,16 @@
 //!
 //! **Missing data** is `NoData`, an unanswered question `Error`; both hold, neither advances nor aborts.
 
-use super::{Finding, Verdict, range};
+use super::{Finding, Verdict};
 use crate::analysis::power::{Chance, Comparison, POWER};
 use crate::analysis::record::Learnt;
 use crate::analysis::sequential::Alternatives;
 use crate::analysis::statistics::{Counted, least_excess, lowest_plausible};
 use crate::migration::snapshot::{MetricSample, SideSample};
-use crate::policy::{Baseline, MetricSource, MetricSpec, Proof, Regression};
+use crate::policy::{Baseline, MetricSpec, Proof, Regression};
 
-/// Judges one metric: by its window, by what was learnt so far, and by what that has to reach to be proof.
+/// Judges one metric that counts: by its window, by what was learnt so far, and by what that has to reach to be proof.
 pub fn judge(spec: &MetricSpec, sample: &MetricSample, learnt: Option<&Learnt>, proof: Proof) -> Finding {
-    if let MetricSource::Value(value) = &spec.source {
-        return range::judge(spec, value, sample, learnt.map(|learnt| learnt.lasting).unwrap_or_default());
-    }
     let (bad, total) = match &sample.target {
         SideSample::Counts { bad, total } => (*bad, *total),
         SideSample::NoData(why) => return Finding::new(Verdict::NoData, why),

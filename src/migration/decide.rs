@@ -17,6 +17,7 @@ mod commit;
 mod deadline;
 mod drill;
 mod jobs;
+mod lasting;
 mod mirror;
 mod protect;
 mod retry;
@@ -34,7 +35,7 @@ use super::command::Reply;
 use super::snapshot::{Observed, Snapshot};
 use super::state::{Cause, Phase, Standing, State};
 use super::waiting::WaitingOn;
-use crate::gate::{Finding, capacity, share, silence, slo};
+use crate::gate::{self, Finding, Known, capacity, share};
 use crate::policy::Name;
 
 /// What one pass came to.
@@ -77,6 +78,7 @@ pub fn decide(state: &State, snapshot: &Snapshot) -> Decision {
     let (mut state, replies) = command::answer(state, snapshot);
     retry::learn(&mut state, snapshot);
     mirror::forget(&mut state, snapshot);
+    lasting::follow(&mut state, snapshot);
     let gates = ask(&state, snapshot);
     let step = match protect::judge(&state, snapshot, &gates) {
         Protection::Quiet => advance(&state, snapshot, &gates),
@@ -89,7 +91,7 @@ pub fn decide(state: &State, snapshot: &Snapshot) -> Decision {
     };
     let step = retry::hold_back(step, snapshot);
     let Step { state, actions, waiting, needs_human } = step;
-    let needs_human = needs_human || is_silent_too_long(&state, snapshot, &gates);
+    let needs_human = needs_human || lasting::is_silent_too_long(&state, snapshot, &gates);
     Decision { state, actions, waiting, needs_human, gates, replies }
 }
 
@@ -118,9 +120,8 @@ fn ask(state: &State, snapshot: &Snapshot) -> Gates {
     let analysis = &state.assignment.policy.analysis;
     let metrics = analysis.metrics.iter().filter_map(|spec| {
         let (sample, learnt) = (snapshot.metrics.get(&spec.name)?, snapshot.learnt.get(&spec.name));
-        let lasting = learnt.map(|learnt| learnt.lasting).unwrap_or_default();
-        let finding = slo::judge(spec, sample, learnt, analysis.proof(spec));
-        Some((spec.name.clone(), silence::weigh(&spec.silence, lasting, finding)))
+        let known = Known { learnt, lasting: lasting::of(state, snapshot, &spec.name), proof: analysis.proof(spec) };
+        Some((spec.name.clone(), gate::judge(spec, sample, known)))
     });
     let settled = match &state.phase {
         Phase::Shifting(shifting) => matches!(shifting.standing, Standing::Settled(_)),
@@ -128,18 +129,6 @@ fn ask(state: &State, snapshot: &Snapshot) -> Gates {
     };
     let weight = state.highest_weight();
     Gates { metrics: metrics.collect(), share: settled.then(|| share::judge(&analysis.share, weight, &snapshot.share)) }
-}
-
-/// Whether a metric has said nothing for longer than its budget while the target may have traffic.
-fn is_silent_too_long(state: &State, snapshot: &Snapshot, gates: &Gates) -> bool {
-    let metrics = &state.assignment.policy.analysis.metrics;
-    let judged = matches!(state.phase, Phase::Shifting(_) | Phase::Soaking { .. });
-    let spent = |(name, finding): &(Name, Finding)| {
-        let spec = metrics.iter().find(|spec| spec.name == *name);
-        let pair = spec.zip(snapshot.learnt.get(name));
-        pair.is_some_and(|(spec, learnt)| silence::spent(&spec.silence, learnt.lasting, finding.verdict))
-    };
-    judged && gates.metrics.iter().any(spent)
 }
 
 /// What a phase comes to.

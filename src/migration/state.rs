@@ -13,6 +13,7 @@ use super::action::Action;
 use super::check::Basis;
 use super::command::Reply;
 use super::snapshot::PlaneView;
+use crate::analysis::lasting::Since;
 use crate::cluster::ObjectRef;
 use crate::policy::{Assignment, Name, ShiftPolicy, Weight};
 
@@ -47,6 +48,9 @@ pub struct State {
     /// The drills that reached the origin.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drills: Vec<Drilled>,
+    /// What has gone on about each metric, and since when: budgets of silence, and numbers out of range.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lasting: BTreeMap<Name, Since>,
     /// A person's word that many objects may be deleted on the target because they are gone from the source; until they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub letting: Option<Letting>,
@@ -392,6 +396,7 @@ impl State {
             ledger: BTreeMap::new(),
             approvals: Vec::new(),
             drills: Vec::new(),
+            lasting: BTreeMap::new(),
             letting: None,
         }
     }
@@ -420,6 +425,8 @@ impl State {
             Phase::RollingBack { .. } | Phase::Completed { .. } | Phase::RolledBack { .. } => {}
         }
         self.working.iter_mut().for_each(later);
+        let window = self.assignment.policy.analysis.window;
+        self.lasting.values_mut().for_each(|since| *since = since.after_rest(rest, window));
         self
     }
 

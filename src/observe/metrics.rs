@@ -9,11 +9,9 @@ use jiff::Timestamp;
 use super::counters::History;
 use super::probe::{Answered, Probes};
 use crate::analysis::ages::Ages;
-use crate::analysis::lasting::Since;
 use crate::analysis::prometheus::Prometheus;
 use crate::analysis::questions::{AllLearnt, Answers, Questions, reading};
-use crate::analysis::record::{Learnt, Reach, Record, Stage};
-use crate::gate::{range, silence};
+use crate::analysis::record::{Reach, Record, Stage};
 use crate::migration::State;
 use crate::migration::snapshot::{MetricSample, Observed, PlaneView, SidePair, SideSample};
 use crate::policy::{MetricSource, Name};
@@ -25,7 +23,6 @@ pub(super) struct Metrics {
     history: History,
     reach: Reach,
     records: BTreeMap<Name, Record>,
-    since: BTreeMap<Name, Since>,
     probes: Probes,
 }
 
@@ -53,7 +50,6 @@ impl Metrics {
             history: History::default(),
             reach: Reach::default(),
             records: BTreeMap::new(),
-            since: BTreeMap::new(),
             probes: Probes::default(),
         }
     }
@@ -121,7 +117,6 @@ impl Metrics {
     ) -> AllLearnt {
         let Some(stage) = Stage::of(state) else {
             self.records.clear();
-            self.since.clear();
             self.reach = Reach::default();
             return AllLearnt::new();
         };
@@ -149,15 +144,7 @@ impl Metrics {
             if let (Some(whole), Some(recent)) = (&counted, recent) {
                 record.catch_up(stage, whole, &recent);
             }
-            let since = self.since.entry(spec.name.clone()).or_default();
-            if let Some(sample) = metrics.get(&spec.name) {
-                if let MetricSource::Value(value) = &spec.source {
-                    since.number(now, analysis.window, range::is_outside(value, sample));
-                }
-                since.silence(now, silence::of(spec, sample));
-            }
-            let learnt = record.learn(now, stage, counted);
-            (spec.name.clone(), Learnt { lasting: since.lasting(now), ..learnt })
+            (spec.name.clone(), record.learn(now, stage, counted))
         });
         learnt.collect()
     }

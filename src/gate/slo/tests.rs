@@ -1,8 +1,7 @@
 use super::*;
-use crate::analysis::lasting::Lasting;
 use crate::migration::snapshot::SidePair;
-use crate::policy::Name;
 use crate::policy::metric::Silence;
+use crate::policy::{MetricSource, Name};
 
 const PROOF: Proof = Proof { above: 2_000.0, worse: 2_000.0 };
 
@@ -24,12 +23,7 @@ fn counts(bad: f64, total: f64) -> SideSample {
 }
 
 fn learnt(above: f64, worse: f64) -> Learnt {
-    Learnt {
-        above,
-        worse,
-        gathered: SidePair { source: (90.0, 9_000.0), target: (10.0, 1_000.0) },
-        lasting: Lasting::default(),
-    }
+    Learnt { above, worse, gathered: SidePair { source: (90.0, 9_000.0), target: (10.0, 1_000.0) } }
 }
 
 fn proof(spec: &MetricSpec) -> Proof {
@@ -120,7 +114,7 @@ fn a_step_is_left_only_once_the_named_regression_would_have_shown() {
     let after = |requests: f64| {
         let gathered =
             SidePair { source: (requests * 0.009, requests * 0.9), target: (requests * 0.001, requests * 0.1) };
-        Learnt { above: 0.1, worse: 0.1, gathered, lasting: Lasting::default() }
+        Learnt { above: 0.1, worse: 0.1, gathered }
     };
     let judged = |learnt: &Learnt| {
         judge(&spec, &SidePair { source: counts(9.0, 900.0), target: counts(1.0, 100.0) }, Some(learnt), PROOF)

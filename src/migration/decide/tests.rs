@@ -7,6 +7,7 @@ mod drills;
 mod mirrored;
 mod promises;
 mod properties;
+mod silent;
 mod situation;
 mod tables;
 mod windows;

@@ -46,8 +46,9 @@ impl<T> Interned<T> {
 
 /// All of a state that can differ within one model.
 pub(super) fn key(state: &State) -> String {
-    let State { assignment: _, phase, paused, ledger, answers, working, retries, approvals, drills, letting } = state;
-    text(&(phase, paused, ledger, answers, working, retries, approvals, drills, letting))
+    let State { assignment: _, phase, paused, ledger, answers, working, retries, approvals, drills, lasting, letting } =
+        state;
+    text(&(phase, paused, ledger, answers, working, retries, approvals, drills, lasting, letting))
 }
 
 /// All of a decision that is recorded, answered or done.

@@ -1,0 +1,41 @@
+//! What goes on about the metrics, look after look. PURE.
+//!
+//! Kept in the state, so that whoever goes on after a crash neither begins a budget anew nor forgets that it was spent.
+
+use super::Gates;
+use crate::analysis::lasting::{Lasting, Since};
+use crate::analysis::record::Stage;
+use crate::gate::{self, Finding, silence};
+use crate::migration::snapshot::Snapshot;
+use crate::migration::state::{Phase, State};
+use crate::policy::Name;
+
+/// Takes in what this look saw of each metric. Before the target may have traffic, and after, nothing goes on.
+pub(super) fn follow(state: &mut State, snapshot: &Snapshot) {
+    let metrics = Stage::of(state).map(|_| &state.assignment.policy.analysis);
+    let known = std::mem::take(&mut state.lasting);
+    state.lasting = metrics.map_or_else(Default::default, |analysis| {
+        let since = analysis.metrics.iter().filter_map(|spec| {
+            let (sample, since) =
+                (snapshot.metrics.get(&spec.name)?, known.get(&spec.name).copied().unwrap_or_default());
+            Some((spec.name.clone(), gate::follow(since, spec, sample, snapshot.now, analysis.window)))
+        });
+        since.filter(|(_, since)| *since != Since::default()).collect()
+    });
+}
+
+/// How long it has gone on about a metric.
+pub(super) fn of(state: &State, snapshot: &Snapshot, metric: &Name) -> Lasting {
+    state.lasting.get(metric).map(|since| since.lasting(snapshot.now)).unwrap_or_default()
+}
+
+/// Whether a metric has said nothing for longer than its budget while the target may have traffic.
+pub(super) fn is_silent_too_long(state: &State, snapshot: &Snapshot, gates: &Gates) -> bool {
+    let metrics = &state.assignment.policy.analysis.metrics;
+    let judged = matches!(state.phase, Phase::Shifting(_) | Phase::Soaking { .. });
+    let spent = |(name, finding): &(Name, Finding)| {
+        let spec = metrics.iter().find(|spec| spec.name == *name);
+        spec.is_some_and(|spec| silence::spent(&spec.silence, of(state, snapshot, name), finding.verdict))
+    };
+    judged && gates.metrics.iter().any(spent)
+}
