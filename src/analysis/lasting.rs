@@ -60,6 +60,11 @@ impl Since {
         Self { outside: seen(outside), unseen: seen(unseen), no_data: no_data.map(later), error: error.map(later) }
     }
 
+    /// When the silence that goes on spends this budget of no data, where it is one of no data.
+    pub fn spends(&self, budget: SignedDuration) -> Option<Timestamp> {
+        self.no_data.map(|since| since.checked_add(budget).unwrap_or(Timestamp::MAX))
+    }
+
     /// How long each has gone on.
     pub fn lasting(&self, now: Timestamp) -> Lasting {
         let long = |since: Option<Timestamp>| since.map_or(SignedDuration::ZERO, |since| now.duration_since(since));

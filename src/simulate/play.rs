@@ -372,7 +372,16 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
             _ => return NEVER,
         };
         let at = since.as_millisecond().saturating_add(millis(deadline)) + 1;
-        if at > self.world.now { at } else { NEVER }
+        let later = |at: Moment| if at > self.world.now { at } else { NEVER };
+        later(at).min(self.silent_until().map_or(NEVER, later))
+    }
+
+    /// When a budget of no data is spent next.
+    fn silent_until(&self) -> Option<Moment> {
+        let State { assignment, lasting, .. } = &self.controller.state;
+        let specs = assignment.policy.analysis.metrics.iter();
+        let spent = specs.filter_map(|spec| lasting.get(&spec.name)?.spends(spec.silence.no_data_budget));
+        spent.map(|at| at.as_millisecond()).min()
     }
 }
 
