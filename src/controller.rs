@@ -76,8 +76,8 @@ pub async fn run(home: Home, settings: Settings, health: Health, end: impl Futur
     let ready = async {
         seen.is_complete().await;
         health.is_ready();
-        // A watch never ends by itself.
         watching.failed().await;
+        tracing::error!("a watch of the home cluster ended, which none does by itself; ends, to be started anew");
     };
     tokio::pin!(end, ready);
     loop {

@@ -57,10 +57,15 @@ impl Elector {
 
     /// Renews the lease until that fails for so long that this process has to stop.
     pub async fn deposed(&mut self) {
+        let left = |renewed: Moment| RENEW_DEADLINE.saturating_sub(renewed.elapsed());
         let mut renewed = Moment::now();
         loop {
-            tokio::time::sleep(RETRY).await;
-            let left = RENEW_DEADLINE.saturating_sub(renewed.elapsed());
+            tokio::time::sleep(RETRY.min(left(renewed))).await;
+            let left = left(renewed);
+            // Not left to the timeout: a wait of no time is outrun by a server that refuses at once, again and again.
+            if left.is_zero() {
+                break;
+            }
             match tokio::time::timeout(left, self.bid()).await {
                 Ok(Ok(true)) => renewed = Moment::now(),
                 Ok(Ok(false)) | Err(_) => break,

@@ -19,6 +19,8 @@ enum Mood {
     Well,
     /// It does not.
     Silent,
+    /// It says no at once, as where nobody listens any more.
+    Refused,
     /// Every write happens, and its answer is lost.
     Forgets,
     /// Somebody else writes between the next read and the write that follows it.
@@ -76,6 +78,9 @@ async fn answer(
     let mood = server.lock().unwrap().moods[who];
     if mood == Mood::Silent {
         std::future::pending::<()>().await;
+    }
+    if mood == Mood::Refused {
+        return Err("connection refused".into());
     }
     let mut server = server.lock().unwrap();
     let (code, value) = match head.method.as_str() {
@@ -169,6 +174,20 @@ async fn a_leader_stops_at_the_renew_deadline_and_the_standby_begins_after_the_l
             (Some("b"), &json!(1))
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_is_refused_at_once_stops_at_the_same_deadline() {
+    let (server, mut a, _) = two(SignedDuration::ZERO);
+    // Timers go by whole milliseconds: between two of them, even an empty wait is longer than a refusal takes.
+    advance(Duration::from_micros(300)).await;
+    a.elected().await;
+    set(&server, 0, Mood::Refused);
+    let refused = Instant::now();
+    timeout(DURATION * 4, a.deposed()).await.expect("it goes on");
+    let stopped = refused.elapsed();
+    assert!(stopped.abs_diff(RENEW_DEADLINE) < Duration::from_millis(10), "{stopped:?}");
+    assert_eq!(a.term().left(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]

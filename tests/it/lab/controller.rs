@@ -212,7 +212,7 @@ fn e_two_controllers_and_one_that_was_frozen_past_its_lease() {
     let home = Home::set(&lab);
     let mut first = home.controller("first");
     lab.until("first leads", Duration::from_secs(20), || home.holder().filter(|holder| holder == "first"));
-    let second = home.controller("second");
+    let mut second = home.controller("second");
     let load = lab.load(RATE, "300s");
     load.answered(100);
 
@@ -241,7 +241,10 @@ fn e_two_controllers_and_one_that_was_frozen_past_its_lease() {
         home.until_status("checkout", "is at 50%", |status| waits(status, "Window", "50%"));
 
         lab_command(&["stop", "green-apiserver"]);
-        lab.until("second knows", Duration::from_secs(30), || second.told().contains("leads no longer").then_some(()));
+        lab.until("second knows", Duration::from_secs(30), || {
+            assert!(second.is_alive(), "it ended:\n{}", second.told());
+            second.told().contains("leads no longer").then_some(())
+        });
         assert_eq!(lab.weights(), (50, 50), "without its home nothing moves");
         lab_command(&["start", "green-apiserver"]);
         home.until_status("checkout", "waits for a commit", |status| waits(status, "Commit", "100%"));

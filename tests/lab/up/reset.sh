@@ -5,6 +5,8 @@ lab_reset() {
   [[ -e $LAB_DIR/env ]] || die "the lab is not up; run: make lab-up"
   rm -f "$LAB_DIR/complete"
   mend_all_links
+  # A test that failed while it had stopped one would fail every test after it.
+  all_of control_plane_up blue green
   edge_reset
   clear_target
   # What a test left behind in Prometheus would be evidence in the next one.

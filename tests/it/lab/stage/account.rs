@@ -1,5 +1,7 @@
 //! How everything stands, for whoever reads why a test failed. Nothing here fails: it is asked because something else has.
 
+use std::path::PathBuf;
+
 use serde_json::Value;
 
 use super::Lab;
@@ -27,9 +29,20 @@ pub(super) fn of(lab: &Lab) -> String {
         ("HAProxy", haproxy),
         ("blue", pods("blue")),
         ("green", pods("green")),
+        ("controllers", logs(lab)),
     ]
     .map(|(what, told)| format!("--- {what}\n{}", told.trim_end()))
     .join("\n")
+}
+
+/// What every controller of this test logged.
+fn logs(lab: &Lab) -> String {
+    let Ok(files) = std::fs::read_dir(lab.state.path()) else { return String::new() };
+    let mut paths: Vec<PathBuf> = files.flatten().map(|file| file.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+    paths.sort();
+    let told = |path: &PathBuf| std::fs::read_to_string(path).unwrap_or_else(|error| error.to_string());
+    paths.iter().map(|path| format!("{}:\n{}", path.display(), told(path))).collect::<Vec<_>>().join("\n")
 }
 
 /// A report in one line.
