@@ -3,6 +3,7 @@
 //! A gate looks at one aspect of a snapshot and says what it sees. It never acts and never remembers; `decide` asks all of
 //! them in every pass, also while something waits, so that waiting never switches protection off.
 
+pub mod account;
 pub mod capacity;
 pub mod range;
 pub mod share;
@@ -12,6 +13,7 @@ pub mod slo;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use self::account::Account;
 use crate::analysis::lasting::{Lasting, Since};
 use crate::analysis::record::Learnt;
 use crate::migration::snapshot::MetricSample;
@@ -31,17 +33,17 @@ pub enum Verdict {
     Error,
 }
 
-/// A verdict and the numbers behind it, in a sentence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A verdict and the numbers behind it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// The verdict.
     pub verdict: Verdict,
     /// Numbers, limits, and what they mean.
-    pub account: String,
+    pub account: Account,
 }
 
 impl Finding {
-    fn new(verdict: Verdict, account: impl Into<String>) -> Self {
+    fn new(verdict: Verdict, account: impl Into<Account>) -> Self {
         Self { verdict, account: account.into() }
     }
 }

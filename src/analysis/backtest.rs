@@ -192,7 +192,7 @@ impl Replay<'_> {
                 index += 1;
                 let failed = runs.iter().zip(&findings).find(|(_, finding)| finding.verdict == Verdict::Fail);
                 if let Some((run, finding)) = failed {
-                    let (metric, account) = (run.spec.name.clone(), finding.account.clone());
+                    let (metric, account) = (run.spec.name.clone(), finding.account.to_string());
                     alarms.push(Alarm { at: now, metric, weight, account });
                     return index;
                 }

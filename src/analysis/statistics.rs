@@ -29,6 +29,11 @@ fn plausible(bad: f64, total: f64) -> (f64, f64) {
 /// Bad and all requests of one side.
 pub type Counted = (f64, f64);
 
+/// The bad ones' part in `0.0..=1.0`; zero where there are none at all.
+pub fn fraction((bad, all): Counted) -> f64 {
+    if all > 0.0 { bad / all } else { 0.0 }
+}
+
 /// By how much the target's fraction of bad requests exceeds the source's at the least; negative where it may not exceed it.
 ///
 /// The lower bound of a difference of two proportions from their score bounds (R. G. Newcombe, 1998, method 10), at the same

@@ -12,6 +12,7 @@
 //! **Missing data** is `NoData`: no series, NaN, and fewer than `minSamples` requests behind a quantile. It does not count as time within
 //! range, nor as more time out of it once a window has passed.
 
+use super::account::Account;
 use super::{Finding, Verdict};
 use crate::analysis::lasting::Lasting;
 use crate::migration::snapshot::{MetricSample, SideSample};
@@ -22,8 +23,7 @@ use crate::policy::metric::{ValueKind, ValueSpec};
 pub fn judge(spec: &MetricSpec, value: &ValueSpec, sample: &MetricSample, lasting: Lasting) -> Finding {
     let number = match &sample.target {
         SideSample::Value { count: Some(count), .. } if *count < spec.min_samples as f64 => {
-            let told = format!("{count:.0} of the {} requests that count as evidence", spec.min_samples);
-            return Finding::new(Verdict::NoData, told);
+            return Finding::new(Verdict::NoData, Account::Few { requests: *count, needed: spec.min_samples });
         }
         SideSample::Value { value, .. } => *value,
         SideSample::NoData(why) => return Finding::new(Verdict::NoData, why),

@@ -9,6 +9,7 @@
 //! **Missing data** on one side counts as no requests there only where the other side has some: at 100 % the source's
 //! series may well have ended.
 
+use super::account::Account;
 use super::{Finding, Verdict};
 use crate::analysis::statistics::chance_distance;
 use crate::migration::snapshot::{SidePair, SideSample};
@@ -41,15 +42,11 @@ pub fn judge(spec: &ShareSpec, weight: Weight, sample: &SidePair<SideSample>) ->
         return Finding::new(Verdict::NoData, "no requests counted on either side");
     };
     if requests < spec.min_samples as f64 {
-        return Finding::new(
-            Verdict::NoData,
-            format!("{requests:.0} of the {} requests that count as evidence", spec.min_samples),
-        );
+        return Finding::new(Verdict::NoData, Account::Few { requests, needed: spec.min_samples });
     }
-    let allowed = spec.tolerance.fraction() + chance_distance(weight.fraction(), requests);
-    let account =
-        format!("{:.2}% of {requests:.0} requests, weight {weight}, tolerance {:.2}%", share * 100.0, allowed * 100.0);
-    let agrees = (share - weight.fraction()).abs() <= allowed;
+    let tolerance = spec.tolerance.fraction() + chance_distance(weight.fraction(), requests);
+    let account = Account::Share { share, requests, weight, tolerance };
+    let agrees = (share - weight.fraction()).abs() <= tolerance;
     Finding::new(if agrees { Verdict::Pass } else { Verdict::NoData }, account)
 }
 

@@ -18,11 +18,12 @@
 //!
 //! **Missing data** is `NoData`, an unanswered question `Error`; both hold, neither advances nor aborts.
 
+use super::account::{Account, Meaning};
 use super::{Finding, Verdict};
-use crate::analysis::power::{Chance, Comparison, POWER};
+use crate::analysis::power::{Chance, Comparison};
 use crate::analysis::record::Learnt;
 use crate::analysis::sequential::Alternatives;
-use crate::analysis::statistics::{Counted, least_excess, lowest_plausible};
+use crate::analysis::statistics::{Counted, fraction, least_excess, lowest_plausible};
 use crate::migration::snapshot::{MetricSample, SideSample};
 use crate::policy::{Baseline, MetricSpec, Proof, Regression};
 
@@ -35,17 +36,16 @@ pub fn judge(spec: &MetricSpec, sample: &MetricSample, learnt: Option<&Learnt>, 
         SideSample::Value { .. } => return Finding::new(Verdict::NoData, "it is a number, where requests are counted"),
     };
     let look = Look { spec, target: (bad, total), source: baseline(spec, &sample.source) };
-    let counted = look.counted();
     if let Some(why) = look.failure(learnt, proof) {
-        Finding::new(Verdict::Fail, format!("{counted}; {why}"))
+        look.found(Verdict::Fail, why)
     } else if total < spec.min_samples as f64 {
-        Finding::new(Verdict::NoData, format!("{total:.0} of the {} requests that count as evidence", spec.min_samples))
+        Finding::new(Verdict::NoData, Account::Few { requests: total, needed: spec.min_samples })
     } else if look.fraction() > look.limit() {
-        Finding::new(Verdict::NoData, format!("{counted}; too few to be certain"))
+        look.found(Verdict::NoData, Meaning::Uncertain)
     } else if let Some(why) = learnt.and_then(|learnt| unseen(spec, learnt, proof)) {
-        Finding::new(Verdict::NoData, format!("{counted}; {why}"))
+        look.found(Verdict::NoData, why)
     } else {
-        Finding::new(Verdict::Pass, counted)
+        look.found(Verdict::Pass, Meaning::Well)
     }
 }
 
@@ -73,33 +73,29 @@ impl Look<'_> {
         self.source.is_some_and(|(_, window)| gathered.1 < window && fraction(gathered) > self.spec.max)
     }
 
-    fn counted(&self) -> String {
-        let (bad, total) = self.target;
-        let allowed = match self.source.map(fraction) {
-            Some(source) => format!("allowed {}, source {}", percent(self.spec.max), percent(source)),
-            None => format!("allowed {}", percent(self.spec.max)),
-        };
-        format!("{bad:.0} of {total:.0} requests bad ({}); {allowed}", percent(self.fraction()))
+    fn found(&self, verdict: Verdict, meaning: Meaning) -> Finding {
+        let source = self.source.map(fraction);
+        Finding::new(verdict, Account::Requests { target: self.target, max: self.spec.max, source, meaning })
     }
 
     /// Why the target has to be relieved, where that is proven.
-    fn failure(&self, learnt: Option<&Learnt>, proof: Proof) -> Option<String> {
+    fn failure(&self, learnt: Option<&Learnt>, proof: Proof) -> Option<Meaning> {
         let max = self.spec.max;
         let source_fails = self.source.is_some_and(|source| fraction(source) > max);
         let Some(learnt) = learnt else {
             // A source within the limit excuses nothing, however few of its requests were counted.
             let excused = source_fails && self.source.is_some_and(|source| least_excess(self.target, source) <= 0.0);
             let (bad, total) = self.target;
-            return (lowest_plausible(bad, total) > max && !excused).then(|| "above what is allowed".to_owned());
+            return (lowest_plausible(bad, total) > max && !excused).then_some(Meaning::Above);
         };
         let source_fails = source_fails || self.source_fails_since(learnt.gathered.source);
         let worse = learnt.worse >= proof.worse;
         // What was proven while the source had requests says nothing about now where it has none to compare with.
         let still_worse = self.source.is_some_and(|source| self.fraction() > fraction(source));
         if learnt.above >= proof.above && self.fraction() > max && (worse || !source_fails) {
-            Some(format!("above what is allowed, by evidence of {} to 1", round(learnt.above)))
+            Some(Meaning::ProvenAbove(learnt.above))
         } else if worse && still_worse {
-            Some(format!("worse than the source, by evidence of {} to 1", round(learnt.worse)))
+            Some(Meaning::ProvenWorse(learnt.worse))
         } else {
             None
         }
@@ -107,15 +103,11 @@ impl Look<'_> {
 }
 
 /// What is missing for the regression that the policy names to have been seen, where something is.
-fn unseen(spec: &MetricSpec, learnt: &Learnt, proof: Proof) -> Option<String> {
+fn unseen(spec: &MetricSpec, learnt: &Learnt, proof: Proof) -> Option<Meaning> {
     let regression = spec.detect?;
     let needed = needed(spec, regression, learnt, proof);
     let all = learnt.gathered.source.1 + learnt.gathered.target.1;
-    let told = || {
-        let part = if needed.is_finite() { percent(all / needed) } else { "nothing".to_owned() };
-        format!("{part} of the requests in which {regression} is seen {:.0} times of 100", POWER * 100.0)
-    };
-    (all < needed).then(told)
+    (all < needed).then(|| Meaning::Unseen(all / needed, regression))
 }
 
 /// Requests of both sides within a step after which a regression would have been seen.
@@ -131,10 +123,6 @@ fn needed(spec: &MetricSpec, regression: Regression, learnt: &Learnt, proof: Pro
     comparison.requests(&Alternatives::for_finding(spec.regression().times_of(spec.max)), proof.worse, Chance::Power)
 }
 
-fn fraction(counted: Counted) -> f64 {
-    if counted.1 > 0.0 { counted.0 / counted.1 } else { 0.0 }
-}
-
 /// The source's counts, where there are enough of them to compare with.
 fn baseline(spec: &MetricSpec, source: &SideSample) -> Option<Counted> {
     match (spec.baseline, source) {
@@ -143,21 +131,6 @@ fn baseline(spec: &MetricSpec, source: &SideSample) -> Option<Counted> {
         }
         _ => None,
     }
-}
-
-/// A fraction in percent: two decimals, or two digits where those would all be zero.
-pub(super) fn percent(fraction: f64) -> String {
-    let percent = fraction * 100.0;
-    if percent == 0.0 || percent >= 0.1 {
-        return format!("{percent:.2}%");
-    }
-    let decimals = (1.0 - percent.log10().floor()).clamp(2.0, 9.0) as usize;
-    format!("{percent:.decimals$}%")
-}
-
-/// Evidence for people: whole numbers, and a power of ten where they get long.
-fn round(evidence: f64) -> String {
-    if evidence < 1e6 { format!("{evidence:.0}") } else { format!("10^{:.0}", evidence.log10().floor()) }
 }
 
 #[cfg(test)]

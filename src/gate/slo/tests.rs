@@ -121,15 +121,7 @@ fn a_step_is_left_only_once_the_named_regression_would_have_shown() {
     };
     let early = judged(&after(10_000.0));
     assert_eq!(early.verdict, Verdict::NoData);
-    assert!(early.account.ends_with("of the requests in which 2x is seen 90 times of 100"), "{}", early.account);
+    let said = early.account.to_string();
+    assert!(said.ends_with("of the requests in which 2x is seen 90 times of 100"), "{said}");
     assert_eq!(judged(&after(60_000.0)).verdict, Verdict::Pass);
-}
-
-#[test]
-fn numbers_are_not_rounded_away() {
-    for (fraction, text) in
-        [(0.0, "0.00%"), (0.0123, "1.23%"), (0.000_37, "0.037%"), (0.000_001_2, "0.00012%"), (1.0, "100.00%")]
-    {
-        assert_eq!(percent(fraction), text);
-    }
 }

@@ -48,7 +48,7 @@ fn threat(state: &State, snapshot: &Snapshot, origin: &Origin, gates: &Gates) ->
     let failed = gates.metrics.iter().find(|(_, finding)| finding.verdict == Verdict::Fail);
     if let Some((metric, finding)) = failed {
         let Check { name, finding, basis } = Check::new(state, snapshot, metric, finding);
-        return Some(Cause::MetricFailed { metric: name, account: finding.account, weight, basis });
+        return Some(Cause::MetricFailed { metric: name, account: finding.account.to_string(), weight, basis });
     }
     let lost = snapshot.target.known().and_then(|target| capacity::lost(&origin.replicas, target));
     lost.map(|workload| Cause::TargetLost { workload, weight })

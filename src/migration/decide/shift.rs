@@ -161,7 +161,7 @@ fn move_planes(
     }
     // With traffic on the target `protect` has looked already; here it is the first request that waits.
     if let Some((metric, finding)) = gates.metrics.iter().find(|(_, finding)| finding.verdict == Verdict::Fail) {
-        return Err(WaitingOn::MetricFailing { metric: metric.clone(), why: finding.account.clone() });
+        return Err(WaitingOn::MetricFailing { metric: metric.clone(), why: finding.account.to_string() });
     }
     let mut next = State { phase: standing(shifting, Standing::Moving), ..state.clone() };
     let mut actions = Vec::new();
@@ -237,7 +237,7 @@ fn proven(
 /// Holds unless every metric passes and the measured share is the weight.
 fn evident(state: &State, gates: &Gates) -> Result<(), WaitingOn> {
     for (metric, finding) in &gates.metrics {
-        let (metric, why) = (metric.clone(), finding.account.clone());
+        let (metric, why) = (metric.clone(), finding.account.to_string());
         match finding.verdict {
             Verdict::Pass => {}
             // A failure is `protect`'s business and never arrives here; it would hold.
@@ -250,7 +250,7 @@ fn evident(state: &State, gates: &Gates) -> Result<(), WaitingOn> {
     }
     match &gates.share {
         Some(finding) if finding.verdict == Verdict::Pass => Ok(()),
-        Some(finding) => Err(WaitingOn::Share { why: finding.account.clone() }),
+        Some(finding) => Err(WaitingOn::Share { why: finding.account.to_string() }),
         None => Err(WaitingOn::Share { why: "not measured yet".into() }),
     }
 }
