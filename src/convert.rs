@@ -22,6 +22,7 @@ mod finding;
 mod hpa;
 mod hpa_metric;
 mod ingress;
+mod known;
 pub mod manifests;
 pub mod offline;
 mod pdb;

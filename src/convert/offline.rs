@@ -10,6 +10,7 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::known::unknown;
 use super::manifests::{Manifest, title};
 use super::{Finding, GONE, Gone, Severity, conversion_of, level, renew, waive};
 
@@ -132,6 +133,9 @@ fn one(manifest: &Manifest, release: Release) -> (Option<Value>, Vec<Finding>) {
     if let Some(gone) = GONE.iter().find(|gone| gone.kind == kind && gone.versions.contains(&version)) {
         return (None, obituary(gone, manifest));
     }
+    if let Some((field, what)) = unknown(kind, version) {
+        return (Some(manifest.body.clone()), vec![Finding::blocks(field, what)]);
+    }
     let mut findings = Vec::new();
     let must = |conversion: &&super::Conversion| match conversion.removed {
         Some(removed) => removed <= release.0,
@@ -154,10 +158,36 @@ fn one(manifest: &Manifest, release: Release) -> (Option<Value>, Vec<Finding>) {
         let kind = body["kind"].as_str().unwrap_or_default().to_owned();
         renew(&kind, &mut body, &mut findings);
         scrub(&mut body);
+        findings.extend(too_large(&body));
     } else {
         findings.push(Finding::notice("", format!("{version} is not Kubernetes' own; it is passed on as it is")));
     }
     (Some(body), findings)
+}
+
+/// Bytes of all values that servers take in a ConfigMap or a Secret, those of a Secret before base64.
+const MOST_DATA: usize = 1 << 20;
+
+/// Bytes of an object that etcd takes, unless it is told otherwise.
+const MOST_BYTES: usize = 3 << 19;
+
+/// Whether no server would take an object of this size.
+fn too_large(body: &Value) -> Option<Finding> {
+    let bytes = |field: &str| {
+        let values = body.get(field).and_then(Value::as_object).into_iter().flatten();
+        values.filter_map(|(_, value)| value.as_str()).map(str::len).sum::<usize>()
+    };
+    let data = match body["kind"].as_str() {
+        Some("ConfigMap") => bytes("data") + bytes("binaryData") / 4 * 3,
+        Some("Secret") => bytes("stringData") + bytes("data") / 4 * 3,
+        _ => 0,
+    };
+    if data > MOST_DATA {
+        let message = format!("holds {data} bytes, and servers take {MOST_DATA}");
+        return Some(Finding::blocks("data", message));
+    }
+    let all = body.to_string().len();
+    (all > MOST_BYTES).then(|| Finding::blocks("", format!("has {all} bytes, and servers store {MOST_BYTES}")))
 }
 
 /// What is said of a kind that nothing takes the place of.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::compare::changed;
 use super::draw::{Inputs, draw};
 use super::*;
-use crate::cluster::{Manifest, MirrorPlan, ObjectRef, digested};
+use crate::cluster::{Manifest, MirrorPlan, ObjectRef, Served, digested};
 use crate::policy::{Migration, SourceFile};
 
 fn migration() -> Migration {
@@ -200,4 +200,59 @@ fn what_is_too_large_is_in_the_way_beforehand() {
         let plan = World::new().with(big("ConfigMap", size), true).plan();
         assert_eq!(plan.blockers().count() == 1, blocks, "{size}");
     }
+}
+
+/// A Role is handed on with the rights in it, and so is whatever a RoleBinding names; nothing else of the kind may be.
+#[test]
+fn rights_are_handed_on_by_name_and_each_line_that_allows_that_says_why() {
+    let rbac = "rbac.authorization.k8s.io/v1";
+    let mut target = Served::default();
+    for (version, kind, plural, namespaced) in [
+        ("v1", "Namespace", "namespaces", false),
+        ("v1", "Service", "services", true),
+        (rbac, "Role", "roles", true),
+        (rbac, "RoleBinding", "rolebindings", true),
+        (rbac, "ClusterRole", "clusterroles", false),
+    ] {
+        let resource = json!({"name": plural, "kind": kind, "namespaced": namespaced, "verbs": ["list"]});
+        target.add(serde_json::from_value(json!({"groupVersion": version, "resources": [resource]})).unwrap());
+    }
+    let of_rbac = |kind: &str, name: &str, rest: Value| {
+        let mut rest = rest;
+        json_patch::merge(&mut rest, &json!({"apiVersion": rbac}));
+        object(kind, name, rest)
+    };
+    let binds = |kind: &str, name: &str| json!({"roleRef": {"kind": kind, "name": name}});
+    let world = World { source: vec![object("Service", "web", json!({}))], live: Vec::new() };
+    let without = role(&world.plan(), Side::Target, &target, &target);
+    assert!(!without.contains("escalate") && !without.contains("bind,") && !without.contains("[bind"), "{without}");
+    let namespace = object("Namespace", "shop", json!({"metadata": {"namespace": null}}));
+    let world = world
+        .with(namespace, true)
+        .with(of_rbac("Role", "counter", json!({"rules": []})), true)
+        .with(of_rbac("RoleBinding", "a", binds("Role", "counter")), true)
+        .with(of_rbac("RoleBinding", "b", binds("ClusterRole", "view")), true);
+    let text = role(&world.plan(), Side::Target, &target, &target);
+    let lines: Vec<&str> = text.lines().collect();
+    for (expected, explained) in [
+        (r#"  - {apiGroups: [""], resources: [namespaces], resourceNames: ["shop"], verbs: [get, patch]}"#, true),
+        (r#"  - {apiGroups: [""], resources: [services], verbs: [create, get, list, patch]}"#, false),
+        (
+            r#"  - {apiGroups: ["rbac.authorization.k8s.io"], resources: [roles], resourceNames: ["counter"], verbs: [escalate]}"#,
+            true,
+        ),
+        (
+            r#"  - {apiGroups: ["rbac.authorization.k8s.io"], resources: [roles], resourceNames: ["counter"], verbs: [bind]}"#,
+            true,
+        ),
+        (
+            r#"  - {apiGroups: ["rbac.authorization.k8s.io"], resources: [clusterroles], resourceNames: ["view"], verbs: [bind]}"#,
+            true,
+        ),
+    ] {
+        let at = lines.iter().position(|line| *line == expected).unwrap_or_else(|| panic!("{expected}\n{text}"));
+        assert_eq!(lines[at - 1].starts_with("  # "), explained, "{expected}");
+    }
+    assert_eq!(text.matches("escalate]").count(), 1);
+    assert!(!text.contains("delete"), "a plan deletes nothing");
 }

@@ -169,7 +169,7 @@ fn every_place_that_cannot_be_read_is_named_and_nothing_is_written() {
 
 #[test]
 fn lists_anchors_octal_numbers_and_big_values_arrive() {
-    let big = "x".repeat(5 << 20);
+    let big = "x".repeat(1 << 20);
     let input = format!(
         "apiVersion: v1
 kind: List
@@ -213,6 +213,33 @@ metadata: {{name: e, uid: '1'}}
     assert_eq!(items[3]["spec"]["volumes"][0]["secret"]["defaultMode"], 0o644);
     assert_eq!(items[4]["metadata"]["uid"], "1", "what is not Kubernetes' own stays as it is");
     assert!(text(&output.stderr).contains("Thing e: example.org/v1 is not Kubernetes' own"));
+}
+
+#[test]
+fn what_no_server_would_take_is_left_out_and_named_all_at_once() {
+    let map = |name: &str, size: usize| {
+        let big = "x".repeat(size);
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{big: {big}}}\n---\n")
+    };
+    let service =
+        format!("apiVersion: v1\nkind: Service\nmetadata: {{name: c, labels: {{a: {}}}}}\n---\n", "x".repeat(2 << 20));
+    let unknown = "apiVersion: apps/v1\nkind: Deploymnet\nmetadata: {name: d}\n---\n";
+    let never = "apiVersion: apps/v1beta3\nkind: Deployment\nmetadata: {name: e}\n---\n";
+    let input = [map("a", 1 << 20), map("b", 5 << 20), service, unknown.to_owned(), never.to_owned()].concat();
+    let output = convert(&[], &input);
+    assert_eq!(output.status.code(), Some(4));
+    let (kept, said) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!((kept.matches("kind: ").count(), kept.contains("name: a")), (1, true));
+    for place in [
+        ":9:1: blocks: ConfigMap b: data: holds 5242880 bytes, and servers take 1048576 [ConfigMap:data]",
+        "blocks: Service c: has 2097",
+        "blocks: Deploymnet d: kind: apps/v1 has no kind Deploymnet that is known here [Deploymnet:kind]",
+        "blocks: Deployment e: apiVersion: apps/v1beta3 is no version of Deployment that is known here",
+    ] {
+        assert!(said.contains(place), "{place}\n{said}");
+    }
+    let output = convert(&["--waive", "Deploymnet:kind"], unknown);
+    assert_eq!((output.status.code(), text(&output.stdout).contains("Deploymnet")), (Some(0), true));
 }
 
 #[test]
