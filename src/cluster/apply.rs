@@ -124,14 +124,19 @@ fn asks_for_node_ports(manifest: &Manifest) -> bool {
 async fn create(target: &Cluster, desired: &Desired) -> Result<(), ClusterError> {
     let object = desired.object();
     let resource = target.resource(desired.api_version(), &object.kind)?;
-    if target.get(resource, object).await?.is_none() {
-        let unfinished = desired.manifest.without_annotation(DIGEST_ANNOTATION);
-        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let request =
-            Path::new(resource.path(&object.namespace)).create(&params, unfinished.value().to_string().into());
-        target.send(&Call::on("create", resource, object), request).await?;
-    }
-    give_up(target, object, ownership::created).await
+    let live = match target.get(resource, object).await? {
+        Some(live) => live,
+        None => {
+            let unfinished = desired.manifest.without_annotation(DIGEST_ANNOTATION);
+            let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+            let request =
+                Path::new(resource.path(&object.namespace)).create(&params, unfinished.value().to_string().into());
+            let call = Call::on("create", resource, object);
+            let made = target.send(&call, request).await?;
+            Manifest::new(made).ok_or_else(|| target.malformed(&call, "an object without a name"))?
+        }
+    };
+    give_up_of(target, live, ownership::created).await
 }
 
 /// Makes the target hold several objects, none of which refers to another; the outcomes are in their order.
@@ -150,14 +155,15 @@ pub(super) fn owning() -> PatchParams {
 async fn start_at(target: &Cluster, desired: &Desired, replicas: u32) -> Result<(), ClusterError> {
     let resource = target.resource(desired.api_version(), &desired.object().kind)?;
     let live = target.get(resource, desired.object()).await?;
-    if live.as_ref().is_some_and(|live| ownership::size(live).is_some()) {
-        give_up(target, desired.object(), ownership::size).await?;
-    }
-    if live.as_ref().is_some_and(|live| live.annotation(DIGEST_ANNOTATION).is_some()) {
-        return Ok(());
+    let size = live.as_ref().and_then(|live| live.value().pointer("/spec/replicas").and_then(Value::as_u64));
+    if let Some(live) = live {
+        let is_finished = live.annotation(DIGEST_ANNOTATION).is_some();
+        give_up_of(target, live, ownership::size).await?;
+        if is_finished {
+            return Ok(());
+        }
     }
     target.apply(&desired.manifest.without_annotation(DIGEST_ANNOTATION), &owning()).await?;
-    let size = live.and_then(|live| live.value().pointer("/spec/replicas").and_then(Value::as_u64));
     if size.is_none_or(|size| size < u64::from(replicas)) {
         scale(target, desired.object(), replicas).await?;
     }
@@ -180,21 +186,34 @@ pub async fn release(cluster: &Cluster, object: &ObjectRef) -> Result<(), Cluste
     give_up(cluster, object, ownership::everything).await
 }
 
-/// Gives fields of an object up, in as many attempts as it takes to come between two writes of others.
+/// Gives fields of an object up.
 async fn give_up(cluster: &Cluster, object: &ObjectRef, fields: GiveUp) -> Result<(), ClusterError> {
+    let live = cluster.get(cluster.resource_of(&object.kind)?, object).await?;
+    match live {
+        Some(live) => give_up_of(cluster, live, fields).await,
+        None => Ok(()),
+    }
+}
+
+/// The same of one that was just read, in as many attempts as it takes to come between two writes of others.
+async fn give_up_of(cluster: &Cluster, mut live: Manifest, fields: GiveUp) -> Result<(), ClusterError> {
+    let object = live.object().clone();
     let resource = cluster.resource_of(&object.kind)?;
     let mut attempt = 1;
-    loop {
-        let Some(live) = cluster.get(resource, object).await? else { return Ok(()) };
-        let Some(patch) = fields(&live) else { return Ok(()) };
-        let call = Call::on("patch", resource, object);
+    while let Some(patch) = fields(&live) {
+        let call = Call::on("patch", resource, &object);
         let path = Path::new(resource.path(&object.namespace));
         match cluster.send(&call, path.patch(&object.name, &owning(), &Patch::Merge(patch))).await {
             Err(ClusterError::Changed { .. }) if attempt < GIVE_UP_ATTEMPTS => attempt += 1,
-            Err(ClusterError::NotFound { .. }) => return Ok(()),
+            Err(ClusterError::NotFound { .. }) => break,
             outcome => return outcome.map(drop),
         }
+        match cluster.get(resource, &object).await? {
+            Some(newer) => live = newer,
+            None => break,
+        }
     }
+    Ok(())
 }
 
 impl Cluster {
