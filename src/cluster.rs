@@ -46,6 +46,7 @@ mod ownership;
 mod plan;
 mod reference;
 mod rehearse;
+mod relay;
 mod removal;
 pub mod replicas;
 mod request;
@@ -68,7 +69,7 @@ pub use inventory::inventory;
 pub use job::{resume_target, suspend_source};
 pub use kind::{ClusterMade, Objects, mirrored_from};
 pub(crate) use kind::{entries, kind, labels_match, pod_template, text_at};
-pub use link::Link;
+pub use link::{Link, Links};
 pub use manifest::Manifest;
 pub use mapping::mapped;
 pub use memo::{memo, recall};
@@ -99,6 +100,7 @@ pub struct Cluster {
     client: kube::Client,
     served: Arc<Served>,
     version: ServerVersion,
+    relays: relay::Relays,
 }
 
 impl Cluster {
@@ -110,7 +112,8 @@ impl Cluster {
     /// The cluster behind a client that is already set up.
     pub async fn from_client(name: &str, client: kube::Client) -> Result<Self, ClusterError> {
         let unknown = ServerVersion::new("", "", "");
-        let mut cluster = Self { name: name.to_owned(), client, served: Arc::default(), version: unknown };
+        let relays = relay::Relays::default();
+        let mut cluster = Self { name: name.to_owned(), client, served: Arc::default(), version: unknown, relays };
         cluster.version = discovery::version(&cluster).await?;
         cluster.served = Arc::new(discovery::served(&cluster).await?);
         Ok(cluster)
@@ -140,15 +143,20 @@ impl fmt::Debug for Cluster {
 
 /// A client for a context. Contacts nobody.
 async fn client(context: &str, kubeconfig: Option<&Path>) -> Result<kube::Client, ClusterError> {
-    let unusable = |source: Cause| ClusterError::Config { cluster: context.to_owned(), source };
-    let file = match kubeconfig {
-        Some(path) => Kubeconfig::read_from(path),
-        None => Kubeconfig::read(),
-    };
-    let file = file.map_err(|error| unusable(kubeconfig_cause(error)))?;
-    let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
-    let config = kube::Config::from_custom_kubeconfig(file, &options).await;
-    client_of(context, config.map_err(|error| unusable(kubeconfig_cause(error)))?)
+    let unusable = |error| ClusterError::Config { cluster: context.to_owned(), source: kubeconfig_cause(error) };
+    let config = config_of(kubeconfig_at(kubeconfig).map_err(unusable)?, Some(context.to_owned())).await;
+    client_of(context, config.map_err(unusable)?)
+}
+
+/// A kubeconfig file; without one, the files in `KUBECONFIG`, or `~/.kube/config`.
+fn kubeconfig_at(path: Option<&Path>) -> Result<Kubeconfig, KubeconfigError> {
+    path.map_or_else(Kubeconfig::read, Kubeconfig::read_from)
+}
+
+/// What a kubeconfig says of one of its contexts, or of its current one.
+async fn config_of(file: Kubeconfig, context: Option<String>) -> Result<kube::Config, KubeconfigError> {
+    let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
+    kube::Config::from_custom_kubeconfig(file, &options).await
 }
 
 /// A client for a cluster called `name`, with the patience this module counts on. Contacts nobody.

@@ -43,6 +43,7 @@ use self::health::Health;
 use self::home::{Home, Key};
 use self::reach::{Secrets, Ways};
 use crate::analysis::prometheus::Servers;
+use crate::cluster::Links;
 use crate::fence::Fence;
 
 /// How a controller is set up.
@@ -70,7 +71,7 @@ pub async fn run(home: Home, settings: Settings, health: Health, end: impl Futur
     let mut elector = Elector::new(home.clone(), settings.lease.clone(), settings.identity.clone());
     let servers = Servers::new(Secrets(home.clone())).measured(health.telemetry().queries());
     let (clusters, kubeconfig) = (watched.clusters.clone(), settings.kubeconfig);
-    let ways = Ways { home: home.clone(), clusters, kubeconfig, servers };
+    let ways = Ways { home: home.clone(), clusters, kubeconfig, servers, links: Links::default() };
     let seen = watched.clone();
     let mut fleet = Fleet::new(home, ways, watched, settings.identity, settings.concurrency, changed, health.clone());
     let ready = async {

@@ -3,7 +3,7 @@
 //! The state is on disk before any action that follows from it, and every intent before its action. Where it cannot be
 //! recorded, nothing is done: what a crash would forget must not happen. The one exception is the way back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,7 +19,7 @@ use crate::cluster::{Desired, Link, ObjectRef};
 use crate::fence::Fence;
 use crate::migration::claims;
 use crate::migration::snapshot::chain;
-use crate::migration::{Action, Command, Decision, Outcome, Phase, Report, State, decide};
+use crate::migration::{Action, Applied, Command, Decision, Outcome, Phase, Report, State, decide};
 use crate::observe::clock::Clock;
 use crate::observe::{Look, Observer, Scene};
 use crate::policy::{Assignment, Name, Workloads};
@@ -189,7 +189,7 @@ trait Surroundings: Send + Sync {
     async fn look(
         &mut self,
         state: &State,
-        applied: &BTreeSet<ObjectRef>,
+        applied: &Applied,
         now: Timestamp,
         commands: Vec<Command>,
         outcomes: Vec<Outcome>,
@@ -222,7 +222,7 @@ impl Surroundings for Seen {
     async fn look(
         &mut self,
         state: &State,
-        applied: &BTreeSet<ObjectRef>,
+        applied: &Applied,
         now: Timestamp,
         commands: Vec<Command>,
         outcomes: Vec<Outcome>,

@@ -205,6 +205,11 @@ impl Embedded {
         self.server.cut.send_modify(|cuts| *cuts += 1);
     }
 
+    /// How many watches are open now.
+    pub fn open_watches(&self) -> usize {
+        self.server.cut.receiver_count()
+    }
+
     /// Forgets all history: watches and page tokens of before are answered `410 Expired`.
     pub fn compact(&self) {
         self.server.store.compact();

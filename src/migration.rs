@@ -7,6 +7,7 @@
 
 pub mod action;
 pub mod adopt;
+mod applied;
 pub mod check;
 pub mod claims;
 pub mod command;
@@ -17,6 +18,7 @@ pub mod state;
 pub mod waiting;
 
 pub use action::{Action, Inverse, Outcome, Precondition, Terms};
+pub use applied::Applied;
 pub use check::Check;
 pub use command::{Command, Reply, Request};
 pub use decide::{Decision, MOST_APPLIED, decide};

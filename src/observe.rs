@@ -25,7 +25,7 @@ use crate::analysis::prometheus::Prometheus;
 use crate::cluster::{Desired, Link, ObjectRef};
 use crate::migration::snapshot::{Observed, PlaneView, Snapshot, chain};
 use crate::migration::state::Way;
-use crate::migration::{Command, Outcome, Phase, Request, State};
+use crate::migration::{Applied, Command, Outcome, Phase, Request, State};
 use crate::plane::PlaneError;
 use crate::policy::{Assignment, Name, Weight};
 
@@ -56,8 +56,8 @@ pub struct Scene<'a> {
     pub target: &'a Link,
     /// The planes.
     pub planes: &'a Planes,
-    /// Objects that this migration applied, as far as its journal goes back.
-    pub applied: &'a BTreeSet<ObjectRef>,
+    /// What this migration applied and has not deleted.
+    pub applied: &'a Applied,
 }
 
 impl Observer {

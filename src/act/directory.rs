@@ -3,7 +3,6 @@
 //! One process at a time drives a migration; the lock goes with it, however it ends. Everybody may read the report and drop
 //! commands into the box, where they wait until somebody drives.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,11 +14,10 @@ use serde::de::DeserializeOwned;
 
 use super::journal::{self, Answered, Journal, Record};
 use super::store::{Store, StoreError};
-use crate::cluster::ObjectRef;
 use crate::fence::Fence;
 use crate::migration::snapshot::chain;
 use crate::migration::state::FORMAT;
-use crate::migration::{Action, Command, Outcome, Phase, Reply, Report, State};
+use crate::migration::{Action, Applied, Command, Outcome, Phase, Reply, Report, State};
 use crate::observe::clock::Clock;
 use crate::policy::Migration;
 
@@ -71,7 +69,7 @@ impl Directory {
     }
 
     /// What earlier attempts applied: it stayed on the target, and a later attempt that finds it in sync applies it no more.
-    fn applied_before(&self) -> BTreeSet<ObjectRef> {
+    fn applied_before(&self) -> Applied {
         let read = |aside: PathBuf| {
             journal::read(&aside).unwrap_or_else(|error| {
                 tracing::warn!(
@@ -81,8 +79,9 @@ impl Directory {
                 Vec::new()
             })
         };
-        let records = self.asides().0.into_iter().flat_map(read);
-        records.filter_map(|record| record.applies().cloned()).collect()
+        let mut applied = Applied::default();
+        self.asides().0.into_iter().flat_map(read).for_each(|record| record.count(&mut applied));
+        applied
     }
 
     fn lock(&self) -> PathBuf {
@@ -144,7 +143,7 @@ pub struct HeldDirectory {
     directory: Directory,
     journal: Journal,
     epoch: u64,
-    applied: BTreeSet<ObjectRef>,
+    applied: Applied,
     // Held for its lock alone.
     _lock: File,
 }
@@ -165,7 +164,7 @@ impl HeldDirectory {
         }
         journal.append(&opened(clock.now(), epoch, clock.idle()))?;
         let mut applied = directory.applied_before();
-        applied.extend(records.iter().filter_map(Record::applies).cloned());
+        records.iter().for_each(|record| record.count(&mut applied));
         let held = Self { directory: directory.clone(), journal, epoch, applied, _lock: lock };
         Ok((held, last_state(records)))
     }
@@ -205,17 +204,19 @@ impl Store for HeldDirectory {
     async fn intend(&mut self, at: Timestamp, actions: &[Action]) -> Result<(), StoreError> {
         let intents: Vec<Record> = actions.iter().map(|action| Record::intent(at, action)).collect();
         self.journal.append_all(&intents)?;
-        self.applied.extend(actions.iter().filter_map(Action::applies).cloned());
+        actions.iter().for_each(|action| self.applied.intended(action));
         Ok(())
     }
 
-    fn applied(&self) -> &BTreeSet<ObjectRef> {
+    fn applied(&self) -> &Applied {
         &self.applied
     }
 
     async fn outcome(&mut self, at: Timestamp, outcomes: &[Outcome]) -> Result<(), StoreError> {
-        let outcomes: Vec<Record> = outcomes.iter().map(|outcome| Record::outcome(at, outcome)).collect();
-        Ok(self.journal.append_all(&outcomes)?)
+        let records: Vec<Record> = outcomes.iter().map(|outcome| Record::outcome(at, outcome)).collect();
+        self.journal.append_all(&records)?;
+        outcomes.iter().for_each(|outcome| self.applied.answered(outcome));
+        Ok(())
     }
 
     async fn publish(&mut self, report: &Report) -> Result<(), StoreError> {
@@ -322,6 +323,7 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::ObjectRef;
 
     #[tokio::test]
     async fn what_was_applied_is_known_to_every_later_attempt() {
@@ -335,13 +337,13 @@ mod tests {
         held.intend(now, &apply("a")).await.unwrap();
         held.begin_anew(now, true).await.unwrap();
         held.intend(now, &apply("b")).await.unwrap();
-        assert_eq!(*held.applied(), [object("a"), object("b")].into());
+        assert_eq!(*held.applied(), [object("a"), object("b")].iter().collect());
         drop(held);
         let held = open();
-        assert_eq!(*held.applied(), [object("a"), object("b")].into(), "also by another process");
+        assert_eq!(*held.applied(), [object("a"), object("b")].iter().collect(), "also by another process");
         drop(held);
         let aside = directory.asides().0.remove(0);
         fs::write(&aside, "no journal\n").unwrap();
-        assert_eq!(*open().applied(), [object("b")].into(), "what is unknown stays on the target");
+        assert_eq!(*open().applied(), [object("b")].iter().collect(), "what is unknown stays on the target");
     }
 }

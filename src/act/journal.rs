@@ -12,9 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::cluster::ObjectRef;
 use crate::migration::state::FORMAT;
-use crate::migration::{Action, Outcome, Reply, Request, State, Terms};
+use crate::migration::{Action, Applied, Outcome, Reply, Request, State, Terms};
 use crate::observe::clock::Clock;
 
 /// One line of the journal.
@@ -77,9 +76,15 @@ impl Record {
         }
     }
 
-    /// The object of the target that was about to be applied, where one was.
-    pub fn applies(&self) -> Option<&ObjectRef> {
-        if let Self::Intent { action, .. } = self { action.applies() } else { None }
+    /// Adds to what was applied before it, or takes from that.
+    pub fn count(&self, applied: &mut Applied) {
+        match self {
+            Self::Intent { action, .. } => applied.intended(action),
+            Self::Outcome { action, error, .. } => {
+                applied.answered(&Outcome { action: action.clone(), error: error.clone() });
+            }
+            Self::Opened { .. } | Self::State { .. } => {}
+        }
     }
 
     /// That an action is about to be carried out.

@@ -4,7 +4,6 @@
 //! (`controller::record`). Both keep the same order: a state is kept before anything is done because of it, an intent before its
 //! action. A record of a process that was superseded is refused by the store itself, never by that process's own opinion.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
@@ -12,12 +11,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::journal::{Answered, JournalError};
-use crate::cluster::ObjectRef;
 use crate::controller::crd::KeptError;
 use crate::controller::home::HomeError;
 use crate::fence::{Fence, Fenced};
 use crate::migration::state::FORMAT;
-use crate::migration::{Action, Command, Outcome, Report, State};
+use crate::migration::{Action, Applied, Command, Outcome, Report, State};
 
 /// What can go wrong with a store.
 #[derive(Debug, thiserror::Error)]
@@ -80,8 +78,8 @@ pub trait Store: Send + Sync {
     /// Keeps that actions are about to be carried out.
     async fn intend(&mut self, at: Timestamp, actions: &[Action]) -> Result<(), StoreError>;
 
-    /// Objects of the target that this migration applied, as far as what is kept goes back, whatever became of them since.
-    fn applied(&self) -> &BTreeSet<ObjectRef>;
+    /// What this migration applied on the target and has not deleted.
+    fn applied(&self) -> &Applied;
 
     /// Keeps how actions were answered.
     async fn outcome(&mut self, at: Timestamp, outcomes: &[Outcome]) -> Result<(), StoreError>;

@@ -1,5 +1,7 @@
 //! Which objects are read or followed together. PURE.
 
+use serde_json::{Map, Value};
+
 use super::call::Call;
 use super::served::Resource;
 
@@ -10,7 +12,7 @@ pub struct Collection {
     pub resource: Resource,
     /// The namespace.
     pub namespace: String,
-    /// Label selector; empty for everything.
+    /// Label selector, `key=value` with commas between; empty for everything.
     pub labels: String,
     /// Whether nothing is asked for but metadata.
     pub only_metadata: bool,
@@ -26,6 +28,20 @@ impl Collection {
     /// The metadata of everything: no Secret's values are asked for.
     pub fn metadata(resource: &Resource, namespace: &str) -> Self {
         Self { only_metadata: true, ..Self::new(resource, namespace, "") }
+    }
+
+    /// Everything of the kind and namespace, in place of a part of it; of Secrets what was asked for, and no more.
+    pub fn widened(&self) -> Self {
+        if self.resource.kind == "Secret" {
+            return self.clone();
+        }
+        Self::new(&self.resource, &self.namespace, "")
+    }
+
+    /// Whether an object with these labels carries those of the selector.
+    pub fn selects(&self, labels: &Map<String, Value>) -> bool {
+        let mut asked = self.labels.split_terminator(',').filter_map(|label| label.split_once('='));
+        asked.all(|(key, value)| labels.get(key).is_some_and(|found| found == value))
     }
 
     /// The collection's path.

@@ -11,6 +11,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 
 use super::manifest::Manifest;
+use super::relay::Relays;
 use super::served::{Served, ServerVersion};
 use super::{Cluster, KINDS};
 use crate::policy::{LabelSelector, Name, Workloads};
@@ -75,7 +76,7 @@ pub fn slow_client(
 pub fn cluster(answer: impl Fn(&Seen) -> (u16, Value) + Send + Sync + 'static) -> (Cluster, Log) {
     let (client, log) = client(answer);
     let version = ServerVersion::new("v1.37.2", "1", "37");
-    (Cluster { name: "green".to_owned(), client, served: Arc::new(newest()), version }, log)
+    (Cluster { name: "green".to_owned(), client, served: Arc::new(newest()), version, relays: Relays::default() }, log)
 }
 
 /// Every mirrored kind in its newest version.

@@ -1,7 +1,7 @@
 //! Follows a collection: reads all of it once, and from then on only what changes. IO.
 //!
-//! **Liveness.** A watch says nothing while nothing changes, so silence proves nothing. Each is asked to end after
-//! [`WATCH`] and goes on where it was; one that has not ended a little later is taken for dead. So what is told here is never older
+//! **Liveness.** A watch says nothing while nothing changes, so silence proves nothing. Each is asked to end after a while
+//! and goes on where it was; one that has not ended a little later is taken for dead. So what is told here is never older
 //! than that, whatever became of the server, a proxy or the line between.
 //!
 //! **What goes wrong.** A watch that breaks goes on after the last version that was told. A version that the server has forgotten
@@ -11,36 +11,24 @@
 //!
 //! **Without permission to watch** everything is read every [`POLL`].
 //!
+//! The watch itself is in [`relay`](super::relay), as others may listen to it too.
+//!
 //! Not the watchers of the client library: those write what they cannot read to the log, and it may be a Secret.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::BodyExt;
-use kube::api::WatchParams;
-use kube::client::Body;
-use kube::core::Request as Path;
-use serde::Deserialize;
-use serde_json::Value;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::sleep;
 
 use super::Cluster;
-use super::call::Call;
 use super::collection::Collection;
 use super::error::ClusterError;
-use super::manifest::Manifest;
+use super::relay::{Change, Relay, Said, Unheard, Word, number};
 use super::request::forget_owners;
 use super::stock::{Event, Glimpse, Place};
 use crate::migration::snapshot::chain;
-
-/// How long a watch is asked to last: long enough to cost nothing, short enough that a dead one is soon found out.
-const WATCH: Duration = Duration::from_secs(20);
-
-/// How much longer it may take to end: the time a busy server needs for it.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// A server that ends watches sooner than this is not asked for the next one at once.
-const SHORTEST: Duration = Duration::from_millis(250);
 
 /// Between two readings of everything where watching is not allowed.
 const POLL: Duration = Duration::from_secs(2);
@@ -49,10 +37,7 @@ const POLL: Duration = Duration::from_secs(2);
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// Watches that may fail one after another, without anything told, before everything is read anew.
-const ATTEMPTS: u32 = 3;
-
-/// Longest line of a watch. Servers store no object of more than a few MiB.
-const LONGEST_LINE: usize = 16 << 20;
+pub(super) const ATTEMPTS: u32 = 3;
 
 /// What is told, and of which collection.
 pub type Told<S> = (S, Place, Event);
@@ -60,34 +45,48 @@ pub type Told<S> = (S, Place, Event);
 /// Follows one collection and tells what it sees, until nobody listens any more.
 pub async fn follow<S: Copy + Send>(cluster: Cluster, collection: Collection, side: S, tell: mpsc::Sender<Told<S>>) {
     let place = (collection.resource.kind.clone(), collection.namespace.clone());
-    let mut follower = Follower { cluster, collection, side, place, tell, lost: false };
+    let relay = cluster.relays.of(&collection);
+    let held = (relay.collection.labels != collection.labels).then(BTreeSet::new);
+    let mut follower = Follower { cluster, collection, side, place, tell, held, lost: false };
     let mut failures = 0;
     while !follower.tell.is_closed() {
-        let outcome = match follower.read().await {
-            Ok(version) => {
-                failures = 0;
-                follower.watch(version).await
-            }
-            Err(error) => Err(error),
-        };
-        match outcome {
+        match follower.listen(&relay, &mut failures).await {
             // What is allowed is to look again and again.
-            Err(ClusterError::Forbidden { call, .. }) if call.verb == "watch" => sleep(POLL).await,
-            Err(error) => {
+            Why::Refused(error) if is_of_watching(&error) => sleep(POLL).await,
+            Why::Refused(error) => {
                 follower.lose(&error).await;
                 sleep(pause(failures, &error)).await;
                 failures += 1;
             }
-            Ok(()) => return,
+            Why::Behind => {
+                let why = "more changed at once than could be taken in; it is being read anew";
+                follower.out_of_sight(why.to_owned()).await;
+            }
+            // The list that comes next is at least as new as the other follower's.
+            Why::Early => sleep(PAUSE.0).await,
         }
     }
 }
 
+fn is_of_watching(error: &ClusterError) -> bool {
+    matches!(error, ClusterError::Forbidden { call, .. } if call.verb == "watch")
+}
+
 /// How long to wait after so many failures in a row.
-fn pause(failures: u32, error: &ClusterError) -> Duration {
+pub(super) fn pause(failures: u32, error: &ClusterError) -> Duration {
     let (first, longest) = PAUSE;
     let grown = first.saturating_mul(1 << failures.min(16)).min(longest);
     error.retry_after().unwrap_or(grown)
+}
+
+/// Why a collection has to be read anew.
+enum Why {
+    /// It could not be read, or not be watched any more.
+    Refused(Arc<ClusterError>),
+    /// Too much was told at once.
+    Behind,
+    /// What was read is older than what is watched.
+    Early,
 }
 
 struct Follower<S> {
@@ -96,16 +95,10 @@ struct Follower<S> {
     side: S,
     place: Place,
     tell: mpsc::Sender<Told<S>>,
+    /// The names told of; kept where more is watched than was asked for.
+    held: Option<BTreeSet<String>>,
     /// Whether it has told that the server is out of sight.
     lost: bool,
-}
-
-/// One line of a watch.
-#[derive(Deserialize)]
-struct Line {
-    #[serde(rename = "type")]
-    event: String,
-    object: Value,
 }
 
 impl<S: Copy + Send> Follower<S> {
@@ -121,6 +114,10 @@ impl<S: Copy + Send> Follower<S> {
             }
             error => chain(error),
         };
+        self.out_of_sight(why).await;
+    }
+
+    async fn out_of_sight(&mut self, why: String) {
         self.lost = true;
         self.say(Event::Lost(why)).await;
     }
@@ -128,125 +125,79 @@ impl<S: Copy + Send> Follower<S> {
     /// Reads and tells everything; gives the version it was read at.
     async fn read(&mut self) -> Result<String, ClusterError> {
         let only_metadata = self.collection.only_metadata;
-        let take = |manifest| glimpse(manifest, only_metadata);
+        let take = |manifest| Glimpse::of(manifest, only_metadata);
         let (glimpses, version) = self.cluster.collect(&self.collection, forget_owners, take).await?;
+        if let Some(held) = &mut self.held {
+            *held = glimpses.iter().map(|glimpse| glimpse.object.name.clone()).collect();
+        }
         self.lost = false;
         self.say(Event::Whole(glimpses)).await;
         Ok(version)
     }
 
-    /// Watches from a version on, as long as that is possible.
-    async fn watch(&mut self, mut version: String) -> Result<(), ClusterError> {
-        let mut failures = 0;
-        while !self.tell.is_closed() {
-            let (begun, before) = (Instant::now(), version.clone());
-            let outcome = self.watch_once(&mut version).await;
-            if version != before {
-                failures = 0;
-            }
-            match outcome {
-                Ok(()) if begun.elapsed() < SHORTEST => sleep(SHORTEST).await,
-                Ok(()) => {}
-                Err(error @ (ClusterError::Changed { .. } | ClusterError::Forbidden { .. })) => return Err(error),
-                Err(error) if failures < ATTEMPTS => {
-                    self.lose(&error).await;
-                    sleep(pause(failures, &error)).await;
-                    failures += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// One watch, until the server ends it.
-    async fn watch_once(&mut self, version: &mut String) -> Result<(), ClusterError> {
-        let call = self.collection.call("watch");
-        let end = Instant::now() + WATCH + GRACE;
-        let params = WatchParams {
-            label_selector: self.collection.label_selector(),
-            timeout: u32::try_from(WATCH.as_secs()).ok(),
-            ..WatchParams::default()
+    /// Reads everything and listens from there on, until it has to be read anew.
+    async fn listen(&mut self, relay: &Relay, failures: &mut u32) -> Why {
+        // In this order: what is told before it was read is in what is read.
+        let mut words = relay.listen();
+        let version = match Box::pin(self.read()).await {
+            Ok(version) => version,
+            Err(error) => return Why::Refused(Arc::new(error)),
         };
-        let path = Path::new(self.collection.path());
-        let request = match self.collection.only_metadata {
-            true => path.watch_metadata(&params, version),
-            false => path.watch(&params, version),
+        *failures = 0;
+        let run = match relay.begin(&self.cluster, &version) {
+            Ok(run) => run,
+            Err(Unheard::Older) => return Why::Early,
+            Err(Unheard::NoNumber) => {
+                let call = self.collection.call("list");
+                return Why::Refused(Arc::new(self.cluster.malformed(&call, "a version that is no number")));
+            }
         };
-        let answer = self.cluster.in_time(&call, self.cluster.open(&call, request)).await?;
-        if self.lost {
-            self.lost = false;
-            self.say(Event::Live).await;
-        }
-        let mut lines = Lines { body: answer.into_body(), buffer: Vec::new(), searched: 0 };
-        loop {
-            let line = timeout_at(end, lines.next(&self.cluster, &call)).await;
-            let line = line.map_err(|_| self.cluster.timed_out(&call, WATCH + GRACE))?;
-            let Some(line) = line? else { return Ok(()) };
-            self.told(&call, &line, version).await?;
-        }
-    }
-
-    async fn told(&self, call: &Call, line: &[u8], version: &mut String) -> Result<(), ClusterError> {
-        let malformed = |error: serde_json::Error| self.cluster.malformed(call, &error.to_string());
-        let Line { event, object } = serde_json::from_slice(line).map_err(malformed)?;
-        if event == "ERROR" {
-            return Err(self.cluster.refused(call, &object));
-        }
-        if let Some(newer) = object.pointer("/metadata/resourceVersion").and_then(Value::as_str) {
-            newer.clone_into(version);
-        }
-        if event == "BOOKMARK" {
-            return Ok(());
-        }
-        let manifest = self.cluster.listed(call, &self.collection.resource, object, forget_owners)?;
-        match event.as_str() {
-            "DELETED" => self.say(Event::Gone(manifest.object().clone())).await,
-            _ => self.say(Event::Put(glimpse(manifest, self.collection.only_metadata))).await,
-        }
-        Ok(())
-    }
-}
-
-fn glimpse(manifest: Manifest, only_metadata: bool) -> Glimpse {
-    if only_metadata { Glimpse::metadata(&manifest) } else { Glimpse::whole(manifest) }
-}
-
-/// The lines of an answer, as they come.
-struct Lines {
-    body: Body,
-    buffer: Vec<u8>,
-    /// Bytes of the buffer that hold no end of a line.
-    searched: usize,
-}
-
-impl Lines {
-    /// The next line that is not empty; `None` where the answer ends. What has no end is no line.
-    async fn next(&mut self, cluster: &Cluster, call: &Call) -> Result<Option<Vec<u8>>, ClusterError> {
-        loop {
-            if let Some(end) = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') {
-                let rest = self.buffer.split_off(self.searched + end + 1);
-                let line = std::mem::replace(&mut self.buffer, rest);
-                self.searched = 0;
-                if line.len() > 1 {
-                    return Ok(Some(line));
-                }
+        let mut seen = number(&version);
+        while let Some(word) = words.recv().await {
+            if word.run != run {
                 continue;
             }
-            self.searched = self.buffer.len();
-            if self.searched > LONGEST_LINE {
-                return Err(cluster.malformed(call, "a line without an end"));
+            if let Said::Over(error) = word.said {
+                return Why::Refused(error);
             }
-            match self.body.frame().await {
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        self.buffer.extend_from_slice(&data);
-                    }
-                }
-                Some(Err(error)) => return Err(cluster.unreachable(call, error)),
-                None if self.buffer.is_empty() => return Ok(None),
-                None => return Err(cluster.malformed(call, "half a line")),
+            self.hear(word, &mut seen).await;
+        }
+        Why::Behind
+    }
+
+    async fn hear(&mut self, word: Word, seen: &mut Option<u64>) {
+        let (change, gone) = match word.said {
+            Said::Put(change) => (change, false),
+            Said::Gone(change) => (change, true),
+            Said::Live if self.lost => {
+                self.lost = false;
+                return self.say(Event::Live).await;
             }
+            Said::Lost(why) => return self.out_of_sight(why.to_string()).await,
+            Said::Live | Said::Over(_) => return,
+        };
+        if change.version.is_some() && change.version <= *seen {
+            return;
+        }
+        *seen = change.version.or(*seen);
+        if let Some(event) = self.event(&change, gone) {
+            self.say(event).await;
+        }
+    }
+
+    /// What a change means for this collection, which may be a part of what is watched.
+    fn event(&mut self, change: &Change, gone: bool) -> Option<Event> {
+        let object = &change.glimpse.object;
+        let there = !gone && self.collection.selects(&change.labels);
+        let was_there = match &mut self.held {
+            Some(held) if there => !held.insert(object.name.clone()),
+            Some(held) => held.remove(&object.name),
+            None => true,
+        };
+        match (there, self.collection.only_metadata) {
+            (true, false) => Some(Event::Put(change.glimpse.clone())),
+            (true, true) => Some(Event::Put(change.glimpse.only_metadata())),
+            (false, _) => was_there.then(|| Event::Gone(object.clone())),
         }
     }
 }

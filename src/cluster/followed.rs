@@ -31,6 +31,7 @@ use super::request::side_by_side;
 use super::standing::{Lack, Side, Standing};
 use super::stock::{Event, Glimpse, Place};
 use super::workload::workloads;
+use crate::migration::Applied;
 use crate::migration::snapshot::chain;
 use crate::policy::Workloads;
 
@@ -181,7 +182,7 @@ impl Followed {
 
     /// What this migration brought to the target, the source has lost, and is nobody else's: each looked for anew. Only after
     /// [`Self::catch_up`], in the order of writing.
-    pub async fn gone(&mut self, applied: &BTreeSet<ObjectRef>) -> Result<Vec<ObjectRef>, ClusterError> {
+    pub async fn gone(&mut self, applied: &Applied) -> Result<Vec<ObjectRef>, ClusterError> {
         let now = Instant::now();
         let mut left = self.standing.left_behind(applied);
         self.kept.retain(|object, since| now.duration_since(*since) < LOOKED_FOR && left.contains(object));

@@ -3,18 +3,24 @@
 //! A migration has to go on, and has to be able to go back, while a cluster does not answer. So it holds a link, and
 //! reaches the cluster behind it when it first answers.
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::{Arc, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use kube::config::Kubeconfig;
+use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, OnceCell};
 
-use super::{Cluster, ClusterError, client, client_of};
+use super::relay::Relays;
+use super::{Cause, Cluster, ClusterError, client, client_of, config_of, kubeconfig_at, kubeconfig_cause};
 
 /// The way to one cluster.
 pub struct Link {
     context: String,
     client: kube::Client,
+    relays: Relays,
     cluster: OnceCell<Cluster>,
     /// Reaching it, as far as that has come.
     under_way: Mutex<Option<Reaching>>,
@@ -29,14 +35,13 @@ impl Link {
         Ok(Self::from_client(context, client))
     }
 
-    /// The way to the cluster of a configuration that was read already. Contacts nobody.
-    pub fn from_config(name: &str, config: kube::Config) -> Result<Self, ClusterError> {
-        Ok(Self::from_client(name, client_of(name, config)?))
-    }
-
     /// The way to the cluster behind a client.
     pub fn from_client(name: &str, client: kube::Client) -> Self {
-        Self { context: name.to_owned(), client, cluster: OnceCell::new(), under_way: Mutex::default() }
+        Self::sharing(name, client, Relays::default())
+    }
+
+    fn sharing(name: &str, client: kube::Client, relays: Relays) -> Self {
+        Self { context: name.to_owned(), client, relays, cluster: OnceCell::new(), under_way: Mutex::default() }
     }
 
     /// The cluster, once it has answered.
@@ -50,12 +55,46 @@ impl Link {
     async fn reach(&self) -> Result<Cluster, ClusterError> {
         let mut under_way = self.under_way.lock().await;
         let begin = || {
-            let (context, client) = (self.context.clone(), self.client.clone());
-            async move { Cluster::from_client(&context, client).await }.boxed()
+            let (context, client, relays) = (self.context.clone(), self.client.clone(), self.relays.clone());
+            async move { Ok(Cluster { relays, ..Cluster::from_client(&context, client).await? }) }.boxed()
         };
         let reached = under_way.get_or_insert_with(begin).await;
         *under_way = None;
         reached
+    }
+}
+
+/// The ways of many migrations to clusters. Those that name a cluster alike and with the very same credentials share its connection
+/// and its watches; what it serves each asks for itself, so that nobody goes by what an older one was told.
+#[derive(Clone, Default)]
+pub struct Links(Arc<std::sync::Mutex<HashMap<Told, (kube::Client, Relays)>>>);
+
+/// The fingerprint of a name and of credentials.
+type Told = [u8; 32];
+
+impl Links {
+    /// The way to the cluster of a kubeconfig context. Contacts nobody.
+    pub async fn context(&self, context: &str, kubeconfig: Option<&Path>) -> Result<Link, ClusterError> {
+        let unusable = |error| ClusterError::Config { cluster: context.to_owned(), source: kubeconfig_cause(error) };
+        let file = kubeconfig_at(kubeconfig).map_err(unusable)?;
+        self.link(context, file, Some(context.to_owned())).await
+    }
+
+    /// The way to the cluster that a kubeconfig tells of, by one of its contexts or its current one. Contacts nobody.
+    pub async fn link(&self, name: &str, file: Kubeconfig, context: Option<String>) -> Result<Link, ClusterError> {
+        let unusable = |source: Cause| ClusterError::Config { cluster: name.to_owned(), source };
+        let told = serde_json::to_vec(&(name, &file, &context)).map_err(|error| unusable(error.into()))?;
+        // Credentials are compared and not kept.
+        let told = Told::from(Sha256::digest(told));
+        let config = config_of(file, context).await.map_err(|error| unusable(kubeconfig_cause(error)))?;
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.retain(|_, (_, relays)| relays.is_used());
+        let (client, relays) = match shared.get(&told) {
+            Some(known) => known.clone(),
+            None => (client_of(name, config)?, Relays::for_many()),
+        };
+        shared.insert(told, (client.clone(), relays.clone()));
+        Ok(Link::sharing(name, client, relays))
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -45,9 +46,9 @@ pub struct Glimpse {
     print: u64,
 }
 
-/// JSON whose `Debug` shows nothing: it may be a Secret.
+/// JSON whose `Debug` shows nothing: it may be a Secret. Those who heard of an object from one watch keep it together.
 #[derive(Clone)]
-struct Body(Box<str>);
+struct Body(Arc<str>);
 
 impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -62,7 +63,7 @@ impl Glimpse {
         let is_sized = kind(&glimpse.object.kind).is_some_and(Kind::is_sized);
         glimpse.replicas = is_sized.then(|| Replicas::of(&manifest));
         glimpse.asleep = (glimpse.object.kind == "CronJob").then(|| is_asleep(manifest.value()));
-        let text = lean(manifest.into_value()).to_string().into_boxed_str();
+        let text: Arc<str> = lean(manifest.into_value()).to_string().into();
         glimpse.print = print(&text);
         glimpse.body = Some(Body(text));
         glimpse
@@ -83,6 +84,16 @@ impl Glimpse {
             was_in_sync: false,
             body: None,
         }
+    }
+
+    /// As much of an object as was asked for.
+    pub fn of(manifest: Manifest, only_metadata: bool) -> Self {
+        if only_metadata { Self::metadata(&manifest) } else { Self::whole(manifest) }
+    }
+
+    /// What is left where only the metadata are asked for.
+    pub fn only_metadata(&self) -> Self {
+        Self { replicas: None, asleep: None, body: None, print: print(&self.version), ..self.clone() }
     }
 
     /// The object, where its JSON is still there.

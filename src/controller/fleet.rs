@@ -92,10 +92,11 @@ fn watch(
     let writer = reflector::store::Writer::new(resource);
     let store = writer.as_reader();
     let stream = watcher(api, watcher::Config::default()).default_backoff().modify(|object| {
-        // A thousand objects are kept; nobody here reads who owns which field, nor the journal.
+        // A thousand objects are kept; nobody here reads who owns which field, nor the journal, nor what was applied.
         object.metadata.managed_fields = None;
         if let Some(status) = object.data.get_mut("status").and_then(Value::as_object_mut) {
             status.remove("journal");
+            status.remove("applied");
         }
     });
     let told = stream.reflect(writer).for_each(move |event| {

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use kube::api::DynamicObject;
-use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use kube::config::Kubeconfig;
 use kube::runtime::reflector;
 
 use super::accept::Refusal;
 use super::home::{Home, Key};
 use crate::analysis::prometheus::{Keyring, PrometheusError, Servers};
-use crate::cluster::Link;
+use crate::cluster::{Link, Links};
 use crate::drive::World;
 use crate::migration::snapshot::chain;
 use crate::plane;
@@ -31,6 +31,8 @@ pub struct Ways {
     pub kubeconfig: Option<PathBuf>,
     /// Whoever is asked for numbers.
     pub servers: Servers,
+    /// What several migrations use of a cluster together.
+    pub links: Links,
 }
 
 /// What Secrets of the home cluster hold.
@@ -69,7 +71,8 @@ impl Ways {
     async fn link(&self, namespace: &Name, cluster: &ClusterRef) -> Result<Link, String> {
         match cluster {
             ClusterRef::Context(context) => {
-                Link::new(context, self.kubeconfig.as_deref()).await.map_err(|error| chain(&error))
+                let link = self.links.context(context, self.kubeconfig.as_deref()).await;
+                link.map_err(|error| chain(&error))
             }
             ClusterRef::Cluster(name) => self.registered(namespace, name).await,
         }
@@ -100,9 +103,7 @@ impl Ways {
         let unreadable = || format!("entry {entry} of Secret {key} is no kubeconfig that can be used");
         let file: String = String::from_utf8(bytes).map_err(|_| unreadable())?;
         let file = Kubeconfig::from_yaml(&file).map_err(|_| unreadable())?;
-        let options = KubeConfigOptions { context: text("/spec/kubeconfig/context"), ..KubeConfigOptions::default() };
-        let config = Config::from_custom_kubeconfig(file, &options).await.map_err(|_| unreadable())?;
-        Link::from_config(&name, config).map_err(|error| chain(&error))
+        self.links.link(&name, file, text("/spec/kubeconfig/context")).await.map_err(|_| unreadable())
     }
 }
 

@@ -8,7 +8,6 @@
 //! Intents are kept before their action. Outcomes and reports, which nothing depends on, go out with the next write that has to be
 //! made, or when there is news for people.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,9 +27,8 @@ use super::status::{self, ACCEPTED, FOLLOWS_SPEC, Word};
 use super::steer::Wheel;
 use crate::act::journal::Answered;
 use crate::act::store::{Store, StoreError};
-use crate::cluster::ObjectRef;
 use crate::fence::Fence;
-use crate::migration::{Action, Command, Outcome, Report, Request, State, Terms};
+use crate::migration::{Action, Applied, Command, Outcome, Report, Request, State, Terms};
 use crate::observe::clock::{Clock, Moment};
 use crate::policy::Assignment;
 
@@ -67,8 +65,8 @@ pub struct Record {
     read: DynamicObject,
     /// What the object's status shall be after the next write.
     status: MigrationStatus,
-    /// What was applied, as far as the journal goes back; it forgets.
-    applied: BTreeSet<ObjectRef>,
+    /// What was applied and not deleted; the journal forgets, this does not.
+    applied: Applied,
     /// The object as the watch shows it: for commands, and for its deletion.
     watched: reflector::Store<DynamicObject>,
     policies: reflector::Store<DynamicObject>,
@@ -110,7 +108,7 @@ impl Record {
             fence: fence.clone(),
             watched: migrations.clone(),
             policies: policies.clone(),
-            applied: status.journal.iter().filter_map(|line| applies(line)).collect(),
+            applied: applied(&status, &key),
             begun: state.as_ref().map(|state| Arc::clone(&state.assignment)),
             key,
             epoch,
@@ -256,19 +254,22 @@ impl Store for Record {
         for action in actions {
             self.note(&Line::Intent { at, epoch, action, terms: action.terms() });
         }
-        self.applied.extend(actions.iter().filter_map(Action::applies).cloned());
+        actions.iter().for_each(|action| self.applied.intended(action));
+        self.status.applied = self.applied.text();
         self.keep(None).await
     }
 
-    fn applied(&self) -> &BTreeSet<ObjectRef> {
+    fn applied(&self) -> &Applied {
         &self.applied
     }
 
     async fn outcome(&mut self, at: Timestamp, outcomes: &[Outcome]) -> Result<(), StoreError> {
         let epoch = self.epoch;
-        for Outcome { action, error } in outcomes {
+        for outcome @ Outcome { action, error } in outcomes {
             self.note(&Line::Outcome { at, epoch, action, error: error.as_deref() });
+            self.applied.answered(outcome);
         }
+        self.status.applied = self.applied.text();
         Ok(())
     }
 
@@ -314,11 +315,13 @@ impl Store for Record {
     fn leave_room_for(&mut self, _: usize) {}
 }
 
-/// The object that a line of the journal is about to apply, where it is.
-fn applies(line: &str) -> Option<ObjectRef> {
-    let line: Value = serde_json::from_str(line).ok()?;
-    let intent = line.get("action").filter(|_| line.get("record").is_some_and(|record| record == "intent"))?;
-    serde_json::from_value::<Action>(intent.clone()).ok()?.applies().cloned()
+/// What a status says was applied. Where that is not what was written it stays on the target, unless it is found in sync.
+fn applied(status: &MigrationStatus, key: &Key) -> Applied {
+    let Some(text) = &status.applied else { return Applied::default() };
+    Applied::read(text).unwrap_or_else(|| {
+        tracing::warn!(migration = %key, "status.applied is not what was written; what it told of stays on the target");
+        Applied::default()
+    })
 }
 
 /// The clock of a process that goes on after these records and this report, as `act::journal` has it.

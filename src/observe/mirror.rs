@@ -3,7 +3,7 @@
 //! They are not read in every pass but followed ([`Followed`]); a look takes in what changed since the last one. Where a part
 //! of what is followed is out of sight, that part is unknown: what was seen before is never taken for what is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{PATIENCE, Scene, in_time, patience};
@@ -11,7 +11,7 @@ use crate::cluster::{self, Desired, Followed, ObjectRef, ObjectState, Replicas, 
 use crate::migration::adopt::Memo;
 use crate::migration::snapshot::{MirrorView, MirroredJob, MirroredObject, Observed, chain};
 use crate::migration::state::Way;
-use crate::migration::{Action, MOST_APPLIED, Outcome, Phase, State};
+use crate::migration::{Action, Applied, MOST_APPLIED, Outcome, Phase, State};
 use crate::policy::Weight;
 
 type Workloads = Observed<BTreeMap<ObjectRef, Replicas>>;
@@ -140,7 +140,7 @@ async fn rehearse(followed: &mut Followed, state: &State, patience: Duration) ->
 async fn gone(
     followed: &mut Followed,
     state: &State,
-    applied: &BTreeSet<ObjectRef>,
+    applied: &Applied,
     patience: Duration,
 ) -> Result<Vec<ObjectRef>, String> {
     match &state.phase {
@@ -156,7 +156,7 @@ async fn gone(
 }
 
 /// What is to be cleared from the target, where it is.
-fn brought(followed: &Followed, state: &State, applied: &BTreeSet<ObjectRef>) -> Vec<ObjectRef> {
+fn brought(followed: &Followed, state: &State, applied: &Applied) -> Vec<ObjectRef> {
     let clears = matches!(state.phase, Phase::RollingBack { way: Way::Clearing, .. });
     if clears { followed.standing().brought(applied).into_iter().cloned().collect() } else { Vec::new() }
 }

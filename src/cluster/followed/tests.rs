@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::cluster::double::{object, workloads};
+use crate::cluster::relay::Relays;
 use crate::cluster::{apply, on_source, remove, remove_gone, resume_target, scale_source, suspend_source};
 use crate::embedded::{ApiFault, Embedded, Mishap, Options, Shape, Verb};
 use crate::policy::{Name, NameMap};
@@ -55,8 +56,21 @@ impl Pair {
         self.source.send(&call, path.delete(name, &kube::api::DeleteParams::default())).await.unwrap();
     }
 
+    /// The same clusters as the controller has them, for many migrations.
+    fn for_many(self) -> Self {
+        let for_many = |cluster: Cluster| Cluster { relays: Relays::for_many(), ..cluster };
+        Self { source: for_many(self.source), target: for_many(self.target), ..self }
+    }
+
     fn follow(&self) -> Followed {
         Followed::new(self.source.clone(), self.target.clone(), &workloads())
+    }
+
+    /// What carries this label.
+    fn follow_part(&self, part: &str) -> Followed {
+        let mut workloads = workloads();
+        workloads.selector.match_labels.insert("part-of".to_owned(), part.to_owned());
+        Followed::new(self.source.clone(), self.target.clone(), &workloads)
     }
 
     async fn is_on_target(&self, kind: &str, name: &str) -> bool {
@@ -159,7 +173,15 @@ async fn what_is_only_referred_to_is_followed_by_name_and_strangers_are_not_read
 
 #[tokio::test]
 async fn watches_go_on_over_breaks_and_forgotten_history_and_nothing_old_is_taken_for_new() {
-    let pair = Pair::start().await;
+    goes_on_over_everything(Pair::start().await).await;
+}
+
+#[tokio::test]
+async fn shared_watches_do_too() {
+    goes_on_over_everything(Pair::start().await.for_many()).await;
+}
+
+async fn goes_on_over_everything(pair: Pair) {
     for name in ["a", "b", "c"] {
         pair.map(name, "1").await;
     }
@@ -296,7 +318,7 @@ async fn gone_is_what_the_source_has_lost_and_is_ours_alone_and_nobody_needs() {
     let mut followed = pair.follow();
     mirror(&mut followed).await;
     until_pending(&mut followed, &[]).await;
-    let nothing = BTreeSet::new();
+    let nothing = Applied::default();
     assert_eq!(followed.gone(&nothing).await.unwrap(), []);
     let theirs = object("v1", "ConfigMap", "shared", json!({"data": {"theirs": "1"}}));
     pair.target.apply(&theirs, &kube::api::PatchParams::apply("somebody")).await.unwrap();
@@ -306,7 +328,7 @@ async fn gone_is_what_the_source_has_lost_and_is_ours_alone_and_nobody_needs() {
     }
     pair.delete("v1", "Secret", "db").await;
     let lost = ObjectRef::new("ConfigMap", "shop", "lost");
-    let all_heard = |followed: &Followed| followed.standing().left_behind(&BTreeSet::new()).len() == 3;
+    let all_heard = |followed: &Followed| followed.standing().left_behind(&Applied::default()).len() == 3;
     in_time(async {
         while followed.catch_up().await.is_err() || !all_heard(&followed) {
             tokio::task::yield_now().await;
@@ -340,9 +362,9 @@ async fn what_was_lost_while_nobody_looked_is_gone_as_far_as_the_journal_tells()
     pair.delete("v1", "ConfigMap", "lost").await;
     let mut followed = pair.follow();
     in_time(followed.catch_up()).await.unwrap();
-    assert_eq!(followed.gone(&BTreeSet::new()).await.unwrap(), [], "it may be somebody else's migration's");
+    assert_eq!(followed.gone(&Applied::default()).await.unwrap(), [], "it may be somebody else's migration's");
     let lost = ObjectRef::new("ConfigMap", "shop", "lost");
-    let applied = BTreeSet::from([lost.clone()]);
+    let applied = [&lost].into_iter().collect();
     assert_eq!(followed.gone(&applied).await.unwrap(), std::slice::from_ref(&lost));
     let memo = object("v1", "ConfigMap", "lost", json!({}));
     followed.keep_aside(crate::cluster::digested(memo.into_value()));
@@ -399,12 +421,12 @@ async fn what_is_called_otherwise_on_the_target_is_followed_under_both_names() {
     assert_eq!((replicas("web").await, replicas("front").await), (2, 0), "not the one that is called so there");
     pair.delete("v1", "ConfigMap", "a").await;
     in_time(async {
-        while followed.catch_up().await.is_err() || followed.standing().left_behind(&BTreeSet::new()).is_empty() {
+        while followed.catch_up().await.is_err() || followed.standing().left_behind(&Applied::default()).is_empty() {
             tokio::task::yield_now().await;
         }
     })
     .await;
-    let gone = followed.gone(&BTreeSet::new()).await.unwrap();
+    let gone = followed.gone(&Applied::default()).await.unwrap();
     assert_eq!(gone, [ObjectRef::new("ConfigMap", "store", "a")]);
     remove_gone(&pair.source, &pair.target, &mapped, &gone[0]).await.unwrap();
     until_pending(&mut followed, &["Deployment store/front"]).await;
@@ -463,4 +485,68 @@ async fn a_cron_job_passes_to_the_target_with_the_time_of_its_last_run() {
         }
     })
     .await;
+}
+
+const PARTS: usize = 12;
+
+#[tokio::test]
+async fn many_migrations_share_one_watch_a_kind_and_each_hears_of_its_own_alone() {
+    let pair = Pair::start().await.for_many();
+    let part = |at: usize| format!("part{at}");
+    let put = async |name: &str, part: &str, value: &str| {
+        let labels = json!({"part-of": part});
+        pair.put("v1", "ConfigMap", name, json!({"metadata": {"labels": labels}, "data": {"key": value}})).await;
+    };
+    let mut all = Vec::new();
+    let mut watches = Vec::new();
+    for at in 0..PARTS {
+        put(&format!("map{at}"), &part(at), "1").await;
+        let mut followed = pair.follow_part(&part(at));
+        mirror(&mut followed).await;
+        until_pending(&mut followed, &[]).await;
+        all.push(followed);
+        watches.push((until_settled(&pair.blue).await, until_settled(&pair.green).await));
+    }
+    let (blue, green) = watches[0];
+    assert!(blue > 10 && green > 10, "{watches:?}");
+    let secrets_apart: Vec<_> = (0..PARTS).map(|more| (blue + more, green)).collect();
+    assert_eq!(watches, secrets_apart, "Secrets alone are watched by labels");
+    put("map3", &part(3), "2").await;
+    until_pending(&mut all[3], &["ConfigMap shop/map3"]).await;
+    mirror(&mut all[3]).await;
+    until_pending(&mut all[3], &[]).await;
+    // What leaves one selection comes to the other.
+    put("map3", &part(4), "2").await;
+    until_pending(&mut all[4], &["ConfigMap shop/map3"]).await;
+    in_time(async {
+        while all[3].catch_up().await.is_err() || all[3].standing().states().count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    for at in (0..PARTS).filter(|at| ![3, 4].contains(at)) {
+        in_time(all[at].catch_up()).await.unwrap();
+        let known: Vec<_> = all[at].standing().states().map(|(object, _)| object.to_string()).collect();
+        assert_eq!(known, ["Namespace shop".to_owned(), format!("ConfigMap shop/map{at}")]);
+    }
+    drop(all);
+    in_time(async {
+        while pair.blue.open_watches() + pair.green.open_watches() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// The number of a server's open watches once it stays the same: a watch is begun a moment after what it tells of was read.
+async fn until_settled(server: &Embedded) -> usize {
+    let mut before = usize::MAX;
+    loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let now = server.open_watches();
+        if now == before {
+            return now;
+        }
+        before = now;
+    }
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use super::{Standing, rank};
 use crate::cluster::mapping::target_of;
 use crate::cluster::object::ObjectRef;
+use crate::migration::Applied;
 
 impl Standing {
     /// What the target holds of this migration, as far as its fingerprint and `applied` tell: what it applied, and what was in
     /// sync with the source while it was followed. In the order of writing.
-    pub fn brought<'a>(&'a self, applied: &'a BTreeSet<ObjectRef>) -> Vec<&'a ObjectRef> {
+    pub fn brought<'a>(&'a self, applied: &'a Applied) -> Vec<&'a ObjectRef> {
         let marked = self.target.glimpses().filter(|live| live.digest.is_some() && !live.deleting);
         let brought = marked.filter(|live| live.was_in_sync || applied.contains(&live.object));
         let mut brought: Vec<_> = brought.map(|live| &live.object).collect();
@@ -19,7 +20,7 @@ impl Standing {
 
     /// Of that, what nothing of the source becomes any more and nothing that is mirrored refers to. Whether the source really has
     /// lost it is to be asked: what was only taken out of the selection stays.
-    pub fn left_behind(&self, applied: &BTreeSet<ObjectRef>) -> Vec<ObjectRef> {
+    pub fn left_behind(&self, applied: &Applied) -> Vec<ObjectRef> {
         let is_aside = |object: &ObjectRef| self.aside.as_ref().is_some_and(|aside| aside.object() == object);
         let brought = self.brought(applied).into_iter();
         let mut left: Vec<_> =

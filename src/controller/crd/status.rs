@@ -53,6 +53,9 @@ pub struct MigrationStatus {
     /// The state, for the controller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<Kept>,
+    /// Fingerprints of the objects that were applied on the target and not deleted, for the controller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applied: Option<String>,
     /// The last records of the journal, one JSON object a line, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub journal: Vec<String>,

@@ -11,11 +11,14 @@ use tokio::sync::{Semaphore, watch};
 
 use super::*;
 use crate::analysis::prometheus::Servers;
+use crate::cluster::Links;
+use crate::cluster::ObjectRef;
 use crate::controller::accept;
 use crate::controller::health::Health;
 use crate::controller::news::News;
 use crate::controller::reach::Ways;
 use crate::fence::Term;
+use crate::migration::action::Deletion;
 use crate::migration::{Reply, Request as Asked};
 use crate::policy::{SourceFile, load};
 
@@ -81,6 +84,7 @@ impl Server {
                 clusters: clusters.as_reader(),
                 kubeconfig: None,
                 servers: Servers::open(),
+                links: Links::default(),
             },
             identity: identity.to_owned(),
             passes: Arc::new(Semaphore::new(1)),
@@ -246,6 +250,32 @@ async fn the_journal_and_the_answers_are_bounded() {
 }
 
 #[tokio::test]
+async fn what_was_applied_is_known_to_the_next_process_however_short_the_journal_is_cut() {
+    let server = Server::new();
+    let (mut record, _) = open(&server, "a", held()).await;
+    let now = Timestamp::UNIX_EPOCH;
+    let object = |at: usize| ObjectRef::new("ConfigMap", "shop", format!("map-{at}"));
+    let applies: Vec<_> = (0..2 * MOST_RECORDS).map(|at| Action::ApplyObject { object: object(at) }).collect();
+    record.intend(now, &applies).await.unwrap();
+    let deleted = Action::DeleteObject { object: object(7), because: Deletion::Gone };
+    record.intend(now, std::slice::from_ref(&deleted)).await.unwrap();
+    record.outcome(now, &[Outcome { action: deleted, error: None }]).await.unwrap();
+    for _ in 0..MOST_RECORDS {
+        record.decide(now, &state(), Vec::new()).await.unwrap();
+    }
+    let journal = server.object()["status"]["journal"].to_string();
+    assert!(!journal.contains("applyObject"), "the journal has forgotten");
+    let (record, _) = open(&server, "b", held()).await;
+    let known = |at: &usize| record.applied().contains(&object(*at));
+    let expected: Vec<_> = (0..2 * MOST_RECORDS).filter(|at| *at != 7).collect();
+    assert_eq!((0..3 * MOST_RECORDS).filter(known).collect::<Vec<_>>(), expected);
+    drop(record);
+    server.edit("/status/applied", json!("not what was written"));
+    let (record, _) = open(&server, "c", held()).await;
+    assert!(!record.applied().contains(&object(1)), "what is unknown stays on the target");
+}
+
+#[tokio::test]
 async fn a_deleted_object_asks_to_go_back_before_anything_else() {
     let server = Server::new();
     let mut object = server.object();
@@ -281,18 +311,4 @@ async fn others_are_those_that_have_recorded_what_they_move() {
     wheel.migrations = migrations.as_reader();
     let (record, _, _) = Record::open(&wheel, key()).await.unwrap().unwrap();
     assert_eq!(record.others(), [mirroring], "not itself, not what has not begun or has ended");
-}
-
-#[test]
-fn a_journal_tells_what_was_applied_and_nothing_else_does() {
-    let (at, epoch) = (Timestamp::UNIX_EPOCH, 3);
-    let object = ObjectRef::new("ConfigMap", "shop", "a");
-    let applied = Action::ApplyObject { object: object.clone() };
-    let text = |line: &Line<'_>| serde_json::to_string(line).unwrap();
-    let intent = text(&Line::Intent { at, epoch, action: &applied, terms: applied.terms() });
-    assert_eq!(applies(&intent), Some(object.clone()));
-    let released = Action::Release { object };
-    assert_eq!(applies(&text(&Line::Intent { at, epoch, action: &released, terms: released.terms() })), None);
-    assert_eq!(applies(&text(&Line::Outcome { at, epoch, action: &applied, error: None })), None);
-    assert_eq!(applies("cut sho"), None);
 }

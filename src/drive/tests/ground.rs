@@ -2,7 +2,7 @@
 //! nobody who asks `decide`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use crate::drive::Surroundings;
 use crate::fence::Fence;
 use crate::migration::snapshot::*;
 use crate::migration::state::{FORMAT, Phase, Shifting, Standing, State};
-use crate::migration::{Action, Command, Outcome, Report, Request, Snapshot, WaitingOn};
+use crate::migration::{Action, Applied, Command, Outcome, Report, Request, Snapshot, WaitingOn};
 use crate::observe::Look;
 use crate::observe::clock::Clock;
 use crate::plane::PlaneError;
@@ -369,7 +369,7 @@ impl Surroundings for Here {
     async fn look(
         &mut self,
         _: &State,
-        _: &BTreeSet<ObjectRef>,
+        _: &Applied,
         now: Timestamp,
         commands: Vec<Command>,
         outcomes: Vec<Outcome>,
@@ -400,8 +400,8 @@ impl Store for Here {
         Fence::lock()
     }
 
-    fn applied(&self) -> &BTreeSet<ObjectRef> {
-        static NOTHING: BTreeSet<ObjectRef> = BTreeSet::new();
+    fn applied(&self) -> &Applied {
+        static NOTHING: LazyLock<Applied> = LazyLock::new(Applied::default);
         &NOTHING
     }
 

@@ -4,7 +4,7 @@
 //! of them and for everything that can happen to it, by the very loop that drives real migrations. In every play each write is
 //! compared with what was promised ([`super::ground`]), and what is left in the end with what the undisturbed play left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use tokio::time::{Duration, advance};
