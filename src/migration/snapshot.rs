@@ -190,3 +190,6 @@ pub enum SideSample {
     /// The question could not be asked or the answer not be read.
     Error(String),
 }
+
+#[cfg(test)]
+mod tests;

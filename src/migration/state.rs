@@ -478,3 +478,6 @@ impl Phase {
         matches!(self, Self::Completed { .. } | Self::RolledBack { .. })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -430,3 +430,6 @@ impl fmt::Display for WaitingOn {
 fn listed(planes: &[Name]) -> String {
     planes.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests;
