@@ -1,5 +1,7 @@
 //! Another policy under a migration that has begun.
 
+use jiff::SignedDuration;
+
 use super::world::*;
 use crate::migration::command::{Reply, Request};
 use crate::migration::state::{Phase, State};
@@ -103,4 +105,59 @@ fn before_the_first_write_it_begins_at_the_first_step() {
     assert!(adopt(&mut state, &mut world, |policy| weights(policy, &[20, 100])).accepted);
     until(&mut state, &mut world, in_phase("Soaking"));
     assert_eq!(world.writes[0].1, percent(20));
+}
+
+#[test]
+fn it_begins_at_or_above_what_the_planes_had_before_the_first_write() {
+    for (first, fits) in [(5, false), (10, true), (20, true)] {
+        let (mut state, mut world) = fresh();
+        world.planes.insert(name("inner"), percent(10));
+        until(&mut state, &mut world, waits_on("Approval"));
+        let reply = adopt(&mut state, &mut world, |policy| weights(policy, &[first, 50, 100]));
+        assert_eq!(reply.accepted, fits, "{first}: {}", reply.message);
+        assert!(fits || reply.message.contains("inner was at 10% before the first write"), "{}", reply.message);
+    }
+}
+
+#[test]
+fn the_new_policy_has_all_its_time() {
+    let (mut state, mut world) = fresh();
+    until(&mut state, &mut world, waits_on("Window"));
+    world.prometheus = Ok(false);
+    until(&mut state, &mut world, waits_on("MetricNoData"));
+    world.now += SignedDuration::from_mins(15);
+    pass(&mut state, &mut world);
+    let adopted = world.now;
+    assert!(adopt(&mut state, &mut world, |policy| policy.soak = SignedDuration::from_hours(1)).accepted);
+    assert_eq!((step(&state), state.working), (0, Some(adopted)));
+    // Whereas a policy that is followed already takes the place of none.
+    world.now += SignedDuration::from_mins(1);
+    assert!(adopt(&mut state, &mut world, |_| {}).accepted);
+    assert_eq!(state.working, Some(adopted));
+}
+
+#[test]
+fn a_weight_that_a_drill_has_left_is_the_one_it_stands_at() {
+    let (mut state, mut world) = fresh();
+    until(&mut state, &mut world, waits_on("Approval"));
+    world.ask(Request::Drill);
+    until(&mut state, &mut world, |state, _| state.drilled().is_some());
+    assert_eq!(world.planes[&name("edge")], Weight::ZERO, "home, and not back yet");
+    let reply = adopt(&mut state, &mut world, |policy| weights(policy, &[20, 50, 100]));
+    assert!(reply.accepted, "{}", reply.message);
+    assert_eq!(step(&state), 1);
+    until(&mut state, &mut world, waits_on("Window"));
+    assert_eq!(world.planes[&name("edge")], percent(50));
+}
+
+#[test]
+fn before_the_first_weight_and_after_a_commit_no_place_is_looked_for() {
+    let (mut state, mut world) = fresh();
+    let reply = adopt(&mut state, &mut world, |policy| weights(policy, &[20, 100]));
+    assert!(reply.accepted && state.assignment.policy.weights().next() == Some(percent(20)), "{}", reply.message);
+    for place in ["committing", "completed", "back"] {
+        let (mut state, mut world) = super::answers::at(place);
+        let reply = adopt(&mut state, &mut world, |policy| policy.steps.push(Step::Approval));
+        assert!(!reply.accepted && reply.message.contains("no step is left"), "{place}: {}", reply.message);
+    }
 }

@@ -145,3 +145,72 @@ fn a_step_half_written_goes_down_from_the_higher_of_its_two_weights() {
     assert_eq!((written(&world, "edge"), written(&world, "inner")), (vec![50, 10, 0], vec![10, 0]));
     assert!(world.now.duration_since(began) <= SignedDuration::from_secs(30));
 }
+
+#[test]
+fn the_timetable_gives_every_weight_an_equal_part_of_the_deadline() {
+    let (mut state, mut world) = at_full(RollbackMode::Stepped);
+    world.ask(Request::Rollback { why: String::new() });
+    let began = world.now;
+    // By way of 50 % and 10 % within 30 s.
+    for (second, weight) in [(0, 50), (1, 50), (9, 50), (10, 10), (19, 10), (20, 0)] {
+        world.now = began + SignedDuration::from_secs(second);
+        pass(&mut state, &mut world);
+        assert_eq!(world.planes[&name("edge")], percent(weight), "after {second} s");
+    }
+}
+
+#[test]
+fn a_way_back_goes_by_weights_between_where_it_is_and_where_it_began() {
+    let (mut state, mut world) = fresh_under(|policy| policy.rollback.mode = RollbackMode::Stepped);
+    world.planes.insert(name("inner"), percent(10));
+    until(&mut state, &mut world, waits_on("Approval"));
+    world.writes.clear();
+    world.ask(Request::Rollback { why: String::new() });
+    until(&mut state, &mut world, in_phase("RolledBack"));
+    assert_eq!(
+        (written(&world, "edge"), written(&world, "inner")),
+        (vec![0], vec![10]),
+        "50 % is here, 10 % the origin"
+    );
+}
+
+#[test]
+fn without_a_weight_in_between_no_source_is_waited_for() {
+    let (mut state, mut world) = fresh_under(|policy| policy.rollback.mode = RollbackMode::CapacityGated);
+    until(&mut state, &mut world, waits_on("PauseStep"));
+    world.source_ready = Some(3);
+    world.ask(Request::Rollback { why: String::new() });
+    pass(&mut state, &mut world);
+    assert!(world.planes.values().all(|weight| *weight == Weight::ZERO));
+}
+
+#[test]
+fn a_plane_that_shows_less_is_not_taken_up_to_a_weight_on_the_way_back() {
+    let (mut state, mut world) = at_full(RollbackMode::Stepped);
+    world.planes.insert(name("edge"), percent(20));
+    world.ask(Request::Rollback { why: String::new() });
+    pass(&mut state, &mut world);
+    assert_eq!((written(&world, "edge"), written(&world, "inner")), (vec![], vec![50]));
+    until(&mut state, &mut world, in_phase("RolledBack"));
+    assert_eq!(written(&world, "edge"), [10, 0]);
+}
+
+#[test]
+fn a_way_back_is_late_past_its_deadline_and_not_at_it() {
+    for mode in [RollbackMode::Instant, RollbackMode::CapacityGated] {
+        let (mut state, mut world) = at_full(mode);
+        (world.source_ready, world.lag_back) = (Some(0), true);
+        world.ask(Request::Rollback { why: String::new() });
+        let due = world.now + state.assignment.policy.rollback.deadline;
+        pass(&mut state, &mut world);
+        for (at, late) in [(due, false), (due + SignedDuration::from_millis(1), true)] {
+            world.now = at;
+            let decision = pass(&mut state, &mut world);
+            assert_eq!(decision.needs_human, late, "{mode:?}");
+            assert_eq!(*way(&state) == Way::Instant, late || mode == RollbackMode::Instant, "{mode:?}");
+        }
+        world.lag_back = false;
+        let decision = until(&mut state, &mut world, in_phase("RolledBack"));
+        assert!(!decision.needs_human, "once it is back nobody is needed");
+    }
+}

@@ -1,5 +1,7 @@
 //! What is applied and deleted while a migration stands, and what an abort leaves on the target.
 
+use jiff::SignedDuration;
+
 use super::world::*;
 use crate::cluster::ObjectRef;
 use crate::migration::action::Deletion;
@@ -165,6 +167,32 @@ fn an_abort_clears_the_target_once_every_plane_is_back_and_drained() {
     assert_eq!(deletions(&decision), ["delete ConfigMap shop/b", "delete ConfigMap shop/a"]);
     until(&mut state, &mut world, in_phase("RolledBack"));
     assert!(world.brought.is_empty());
+}
+
+#[test]
+fn requests_under_way_are_answered_before_the_target_is_cleared_until_the_deadline() {
+    let (mut state, mut world) = clearing();
+    world.in_flight = 1;
+    world.ask(Request::Abort { why: String::new() });
+    let due = world.now + state.assignment.policy.rollback.deadline;
+    until(&mut state, &mut world, waits_on("Drain"));
+    for (at, clears) in [(due, false), (due + SignedDuration::from_millis(1), true)] {
+        world.now = at;
+        assert_eq!(!deletions(&pass(&mut state, &mut world)).is_empty(), clears);
+    }
+}
+
+#[test]
+fn a_target_that_has_traffic_in_the_origin_is_never_cleared() {
+    let (mut state, mut world) = fresh();
+    world.planes.insert(name("inner"), percent(10));
+    until(&mut state, &mut world, waits_on("Approval"));
+    let mut assignment = (*state.assignment).clone();
+    assignment.migration.on_abort = OnAbort::Delete;
+    (state.assignment, world.brought) = (assignment.into(), vec![map("a")]);
+    world.ask(Request::Abort { why: String::new() });
+    until(&mut state, &mut world, in_phase("RolledBack"));
+    assert_eq!(world.brought, [map("a")]);
 }
 
 #[test]

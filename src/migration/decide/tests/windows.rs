@@ -122,3 +122,16 @@ fn planes_take_turns_where_the_policy_orders_them() {
     world.bad = 300.0;
     assert_eq!(pass(&mut state, &mut world).actions.len(), 2, "nobody takes turns on the way back");
 }
+
+#[test]
+fn a_plane_that_had_the_weight_before_the_first_write_has_begun_nothing() {
+    let (mut state, mut world) = fresh_under(deny("Thu 00:10 - Thu 00:20"));
+    world.planes.insert(name("inner"), percent(10));
+    until(&mut state, &mut world, in_phase("Shifting"));
+    world.now = minute(10);
+    let decision = pass(&mut state, &mut world);
+    assert!(opens(&decision) == Some(minute(20)) && world.writes.is_empty(), "{:?}", decision.waiting);
+    world.now = minute(20);
+    until(&mut state, &mut world, waits_on("Window"));
+    assert_eq!(world.writes, [(name("edge"), percent(10))]);
+}
