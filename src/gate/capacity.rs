@@ -129,4 +129,30 @@ mod tests {
         assert_eq!(met, [("b", Some(2)), ("d", None), ("e", Some(1)), ("g", Some(2))]);
         assert_eq!(lost(&demand, &cluster), Some(named("d")));
     }
+
+    #[test]
+    fn what_is_short_is_told_with_what_it_has_and_needs() {
+        let ((demand, target), workload) = (world(3, 2, 1, true), ObjectRef::new("Deployment", "shop", "web"));
+        let web = || workload.clone();
+        assert_eq!(unready(&demand, &target), Some(WaitingOn::WorkloadReady { workload: web(), ready: 1, wanted: 3 }));
+        let missing = WaitingOn::WorkloadReady { workload: web(), ready: 0, wanted: 1 };
+        assert_eq!(unready(&demand, &BTreeMap::new()), Some(missing));
+        let weight = Weight::percent_saturating(75);
+        let short = WaitingOn::Capacity { workload: web(), weight, ready: 2, needed: 3 };
+        assert_eq!(shortage(weight, &demand, &target), Some(short));
+        let weight = Weight::percent_saturating(25);
+        let short = WaitingOn::SourceCapacity { workload: web(), weight, ready: 2, needed: 3 };
+        assert_eq!(source_shortage(weight, &demand, &target), Some(short));
+        assert_eq!(shrunk(&demand, &target), Some(WaitingOn::SourceShrank { workload: web(), now: 3, origin: 4 }));
+        assert_eq!(shrunk(&demand, &world(4, 0, 0, false).1), None, "ready or not, it is whole");
+        assert!(shrunk(&demand, &BTreeMap::new()).is_some());
+    }
+
+    #[test]
+    fn a_workload_that_began_with_no_pod_has_none_to_lose() {
+        let asleep = BTreeMap::from([(ObjectRef::new("Deployment", "shop", "web"), 0)]);
+        assert_eq!(lost(&asleep, &world(0, 0, 0, true).1), None);
+        assert_eq!(lost(&asleep, &BTreeMap::new()), None);
+        assert!(lost(&world(4, 0, 0, true).0, &world(4, 0, 0, true).1).is_some());
+    }
 }
