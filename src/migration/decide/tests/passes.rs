@@ -4,11 +4,10 @@ use jiff::SignedDuration;
 
 use super::answers::at;
 use super::world::*;
-use crate::analysis::lasting::Lasting;
-use crate::analysis::record::Learnt;
+use crate::analysis::lasting::Since;
+use crate::gate::Verdict;
 use crate::migration::command::Request;
 use crate::migration::decide::decide;
-use crate::migration::snapshot::{SidePair, Snapshot};
 use crate::migration::{Outcome, State};
 
 #[test]
@@ -45,19 +44,17 @@ fn what_was_tried_alone_does_not_hurry_a_pass_that_tries_nothing() {
     assert!(!decide(&state, &snapshot).moves(&state, &snapshot));
 }
 
-/// What is seen where the metric has said nothing for so long.
-fn silent(world: &World, long: SignedDuration) -> Snapshot {
-    let mut snapshot = World { prometheus: Ok(false), ..world.clone() }.snapshot();
-    let gathered = SidePair { source: (0.0, 0.0), target: (0.0, 0.0) };
-    let lasting = Lasting { no_data: long, ..Lasting::default() };
-    snapshot.learnt = [(name("errors"), Learnt { above: 0.0, worse: 0.0, gathered, lasting })].into();
-    snapshot
-}
-
 #[test]
 fn a_metric_that_is_silent_beyond_its_budget_calls_a_person_while_the_target_is_judged() {
-    let budget = fresh().0.assignment.policy.analysis.metrics[0].silence.no_data_budget;
-    let second = SignedDuration::from_secs(1);
+    let analysis = fresh().0.assignment.policy.analysis.clone();
+    let (budget, second) = (analysis.metrics[0].silence.no_data_budget, SignedDuration::from_secs(1));
+    let silent = |place: &str, long: SignedDuration| {
+        let (mut state, mut world) = at(place);
+        let since = Since::default().look(world.now - long, analysis.window, None, Some(Verdict::NoData));
+        state.lasting.insert(name("errors"), since);
+        world.prometheus = Ok(false);
+        (state, world)
+    };
     for (place, judged) in [
         ("in a window", true),
         ("at an approval", true),
@@ -66,13 +63,21 @@ fn a_metric_that_is_silent_beyond_its_budget_calls_a_person_while_the_target_is_
         ("on the way back at once", false),
         ("committing", false),
     ] {
-        let (state, world) = at(place);
         for (long, spent) in [(budget - second, false), (budget, true)] {
-            let decision = decide(&state, &silent(&world, long));
+            let (state, mut world) = silent(place, long);
+            let decision = decide(&state, &world.snapshot());
             assert_eq!(decision.needs_human, judged && spent, "{place}, silent for {long:#}");
         }
-        let mut spoken = silent(&world, budget);
-        spoken.metrics = world.clone().snapshot().metrics;
-        assert!(!decide(&state, &spoken).needs_human || !judged, "{place}, and it speaks again");
+        let (state, mut world) = silent(place, budget);
+        world.prometheus = Ok(true);
+        assert!(!decide(&state, &world.snapshot()).needs_human, "{place}, and it speaks again");
     }
+    let (state, mut world) = silent("in a window", budget);
+    world.target_ready = 0;
+    let decision = decide(&state, &world.snapshot());
+    assert_eq!(
+        (decision.state.phase.name(), decision.needs_human),
+        ("RollingBack", false),
+        "nobody has to, it goes back"
+    );
 }
