@@ -72,17 +72,20 @@ mod tests {
     use crate::policy::metric::{Range, Silence};
     use crate::policy::{Baseline, MetricSource, Name};
 
-    fn spec(baseline: Option<Baseline>) -> MetricSpec {
-        let value = ValueSpec {
+    fn value() -> ValueSpec {
+        ValueSpec {
             kind: ValueKind::Value,
             query: "q".into(),
             total: None,
             range: Range { min: Some(1.0), max: Some(5.0) },
             lasting: SignedDuration::from_secs(30),
-        };
+        }
+    }
+
+    fn spec(baseline: Option<Baseline>) -> MetricSpec {
         MetricSpec {
             name: Name::new("queue").unwrap(),
-            source: MetricSource::Value(value),
+            source: MetricSource::Value(value()),
             max: 1.0,
             baseline,
             detect: None,
@@ -91,11 +94,9 @@ mod tests {
         }
     }
 
-    fn verdict(baseline: Option<Baseline>, source: SideSample, target: SideSample, seconds: i64) -> Verdict {
-        let spec = spec(baseline);
-        let MetricSource::Value(value) = &spec.source else { unreachable!() };
+    fn found(baseline: Option<Baseline>, source: SideSample, target: SideSample, seconds: i64) -> Finding {
         let lasting = Lasting { outside: SignedDuration::from_secs(seconds), ..Lasting::default() };
-        judge(&spec, value, &SidePair { source, target }, lasting).verdict
+        judge(&spec(baseline), &value(), &SidePair { source, target }, lasting)
     }
 
     #[test]
@@ -115,7 +116,56 @@ mod tests {
             (None, nothing(), nothing(), 30, Verdict::NoData),
             (None, nothing(), SideSample::Error("refused".into()), 30, Verdict::Error),
         ] {
-            assert_eq!(verdict(baseline, source, target.clone(), seconds), expected, "{target:?} for {seconds} s");
+            assert_eq!(
+                found(baseline, source, target.clone(), seconds).verdict,
+                expected,
+                "{target:?} for {seconds} s"
+            );
+        }
+    }
+
+    #[test]
+    fn a_number_is_told_with_its_range_the_sources_and_how_long_it_has_been_out_of_it() {
+        let number = |value| SideSample::Value { value, count: None };
+        let counted = SideSample::Counts { bad: 0.0, total: 9.0 };
+        for (baseline, source, target, seconds, told) in [
+            (None, number(9.0), number(5.0), 0, "5; allowed 1 to 5"),
+            (Some(Baseline::Source), number(4.0), number(5.0), 0, "5; allowed 1 to 5, source 4"),
+            (None, number(9.0), number(9.0), 29, "9; allowed 1 to 5; out of range for 29s of 30s"),
+            (None, number(9.0), number(9.0), 31, "9; allowed 1 to 5; out of range for 31s"),
+            (
+                Some(Baseline::Source),
+                number(9.0),
+                number(9.0),
+                31,
+                "9; allowed 1 to 5, source 9; the source is out of range too",
+            ),
+            (
+                None,
+                number(1.0),
+                SideSample::Value { value: 2.0, count: Some(49.0) },
+                0,
+                "49 of the 50 requests that count as evidence",
+            ),
+            (None, number(1.0), SideSample::Value { value: 2.0, count: Some(50.0) }, 0, "2; allowed 1 to 5"),
+            (None, number(1.0), counted, 0, "it was counted, where a number is needed"),
+        ] {
+            assert_eq!(found(baseline, source, target, seconds).account.to_string(), told);
+        }
+        let alerts = ValueSpec { kind: ValueKind::Alerts, ..value() };
+        assert_eq!(account(&alerts, 2.0, Some(1.0)), "2 alerts firing, source 1");
+    }
+
+    #[test]
+    fn only_a_number_is_outside_or_not() {
+        for (target, outside) in [
+            (SideSample::Value { value: 5.0, count: None }, Some(false)),
+            (SideSample::Value { value: 5.1, count: None }, Some(true)),
+            (SideSample::NoData("no series".into()), None),
+            (SideSample::Counts { bad: 9.0, total: 9.0 }, None),
+        ] {
+            let sample = SidePair { source: SideSample::NoData("no series".into()), target };
+            assert_eq!(is_outside(&value(), &sample), outside, "{sample:?}");
         }
     }
 }

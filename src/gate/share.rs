@@ -77,4 +77,41 @@ mod tests {
         let away = SidePair { source: SideSample::Error("refused".into()), target: ended.target };
         assert_eq!(judge(&spec, Weight::FULL, &away).verdict, Verdict::Error);
     }
+
+    #[test]
+    fn a_share_is_measured_where_both_sides_could_be_asked_and_anything_was_counted() {
+        let (nothing, error) = (SideSample::NoData("ended".into()), SideSample::Error("refused".into()));
+        let counts = |total| SideSample::Counts { bad: 0.0, total };
+        for (source, target, expected) in [
+            (counts(750.0), counts(250.0), Some((0.25, 1000.0))),
+            (nothing.clone(), counts(400.0), Some((1.0, 400.0))),
+            (counts(400.0), nothing.clone(), Some((0.0, 400.0))),
+            (counts(0.0), counts(0.0), None),
+            (nothing.clone(), nothing, None),
+            (counts(1.0), error.clone(), None),
+            (error, counts(1.0), None),
+            (SideSample::Value { value: 1.0, count: None }, counts(1.0), None),
+        ] {
+            let sample = SidePair { source, target };
+            assert_eq!(measured(&sample), expected, "{sample:?}");
+        }
+    }
+
+    #[test]
+    fn a_share_is_told_with_what_it_may_be_off() {
+        let spec = ShareSpec { total: None, tolerance: Weight::percent_saturating(2), min_samples: 100 };
+        let quarter = Weight::percent_saturating(25);
+        let refused = || SideSample::Error("refused".into());
+        for (sample, verdict, told) in [
+            (pair(75.0, 25.0), Verdict::Pass, "25.00% of 100 requests, weight 25%, tolerance 15.38%"),
+            (pair(5_000.0, 5_000.0), Verdict::NoData, "50.00% of 10000 requests, weight 25%, tolerance 3.34%"),
+            (pair(74.0, 25.0), Verdict::NoData, "99 of the 100 requests that count as evidence"),
+            (pair(0.0, 0.0), Verdict::NoData, "no requests counted on either side"),
+            (SidePair { source: refused(), ..pair(9.0, 9.0) }, Verdict::Error, "refused"),
+            (SidePair { target: refused(), ..pair(9.0, 9.0) }, Verdict::Error, "refused"),
+        ] {
+            let found = judge(&spec, quarter, &sample);
+            assert_eq!((found.verdict, found.account.to_string().as_str()), (verdict, told));
+        }
+    }
 }

@@ -55,6 +55,9 @@ mod tests {
     use super::*;
     use jiff::SignedDuration;
 
+    use crate::migration::snapshot::SidePair;
+    use crate::policy::{MetricSource, Name};
+
     #[test]
     fn no_data_comes_to_what_the_policy_says_and_an_error_to_nothing() {
         let minutes = SignedDuration::from_mins;
@@ -78,6 +81,47 @@ mod tests {
                 asks,
                 "{on_no_data:?} {verdict:?} for {long} min"
             );
+        }
+    }
+
+    #[test]
+    fn fewer_requests_than_count_are_silence_and_more_are_not() {
+        let spec = MetricSpec {
+            name: Name::new("errors").unwrap(),
+            source: MetricSource::ErrorRate { errors: "e".into(), total: "t".into() },
+            max: 0.01,
+            baseline: None,
+            detect: None,
+            min_samples: 50,
+            silence: Silence::default(),
+        };
+        let value = |count| SideSample::Value { value: 1.0, count };
+        for (target, silent) in [
+            (SideSample::Counts { bad: 0.0, total: 49.0 }, Some(Verdict::NoData)),
+            (SideSample::Counts { bad: 0.0, total: 50.0 }, None),
+            (SideSample::Counts { bad: 0.0, total: 51.0 }, None),
+            (value(Some(49.0)), Some(Verdict::NoData)),
+            (value(Some(50.0)), None),
+            (value(None), None),
+            (SideSample::NoData("no series".into()), Some(Verdict::NoData)),
+            (SideSample::Error("refused".into()), Some(Verdict::Error)),
+        ] {
+            let sample = SidePair { source: SideSample::NoData("no series".into()), target };
+            assert_eq!(of(&spec, &sample), silent, "{sample:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_silence_came_to_is_told_with_how_long_it_was() {
+        let lasting = Lasting { no_data: SignedDuration::from_mins(10), ..Lasting::default() };
+        for (on_no_data, told) in [
+            (OnNoData::Hold, "no series"),
+            (OnNoData::Pass, "no series; for 10m, and onNoData is pass"),
+            (OnNoData::Fail, "no series; for 10m, and onNoData is fail"),
+        ] {
+            let silence = Silence { on_no_data, ..Silence::default() };
+            let weighed = weigh(&silence, lasting, Finding::new(Verdict::NoData, "no series"));
+            assert_eq!(weighed.account.to_string(), told);
         }
     }
 }

@@ -129,3 +129,23 @@ proptest! {
         prop_assert!(mean <= 1.0 + 1e-9, "{mean}");
     }
 }
+
+#[test]
+fn the_gain_varies_as_the_two_ways_an_event_can_go() {
+    let (truth, q): (f64, f64) = (0.2 / 1.1, 0.1);
+    let gain = Alternatives::for_finding(2.0).gain(q, truth);
+    let (bad, good) = ((truth / q).ln(), ((1.0 - truth) / (1.0 - q)).ln());
+    let spread = truth * (1.0 - truth) * (bad - good).powi(2);
+    assert!((gain.variance / spread - 1.0).abs() < 1e-9, "{gain:?}, not {spread}");
+    assert_eq!(gain.weight, NAMED);
+}
+
+#[test]
+fn nothing_is_learnt_from_no_event_nor_where_none_could_be_bad() {
+    let mut evidence = Evidence::new(Alternatives::for_finding(2.0));
+    evidence.may_begin(1.0);
+    for (bad, of, share) in [(3.0, 10.0, 0.0), (3.0, 10.0, -0.1), (1.0, 0.0, 0.1), (1.0, -1.0, 0.1)] {
+        evidence.learn(Events { bad, of, share });
+        assert!((evidence.value() - 1.0).abs() < 1e-12, "{bad} of {of} at {share}: {}", evidence.value());
+    }
+}

@@ -125,3 +125,125 @@ fn a_step_is_left_only_once_the_named_regression_would_have_shown() {
     assert!(said.ends_with("of the requests in which 2x is seen 90 times of 100"), "{said}");
     assert_eq!(judged(&after(60_000.0)).verdict, Verdict::Pass);
 }
+
+#[test]
+fn every_finding_says_its_numbers_its_limits_and_what_they_come_to() {
+    let number = SideSample::Value { value: 1.0, count: None };
+    let compared = "allowed 1.00%, source 0.20%";
+    for (baseline, target, evidence, told) in [
+        (None, counts(2.0, 1000.0), None, "2 of 1000 requests bad (0.20%); allowed 1.00%".to_owned()),
+        (Some(Baseline::Source), counts(2.0, 1000.0), None, format!("2 of 1000 requests bad (0.20%); {compared}")),
+        (None, counts(0.0, 49.0), None, "49 of the 50 requests that count as evidence".to_owned()),
+        (None, number, None, "it is a number, where requests are counted".to_owned()),
+        (
+            Some(Baseline::Source),
+            counts(300.0, 1000.0),
+            None,
+            format!("300 of 1000 requests bad (30.00%); {compared}; above what is allowed"),
+        ),
+        (
+            Some(Baseline::Source),
+            counts(20.0, 1000.0),
+            Some(learnt(1.0, 1.0)),
+            format!("20 of 1000 requests bad (2.00%); {compared}; too few to be certain"),
+        ),
+        (
+            Some(Baseline::Source),
+            counts(50.0, 1000.0),
+            Some(learnt(999_999.0, 1.0)),
+            format!("50 of 1000 requests bad (5.00%); {compared}; above what is allowed, by evidence of 999999 to 1"),
+        ),
+        (
+            Some(Baseline::Source),
+            counts(8.0, 1000.0),
+            Some(learnt(1.0, 1e6)),
+            format!("8 of 1000 requests bad (0.80%); {compared}; worse than the source, by evidence of 10^6 to 1"),
+        ),
+    ] {
+        let (spec, sample) = (spec(baseline), SidePair { source: counts(2.0, 1000.0), target });
+        assert_eq!(judge(&spec, &sample, evidence.as_ref(), proof(&spec)).account.to_string(), told);
+    }
+    let nothing_counts = MetricSpec { min_samples: 0, ..spec(None) };
+    let none = SidePair { source: counts(0.0, 0.0), target: counts(0.0, 0.0) };
+    let idle = judge(&nothing_counts, &none, None, proof(&nothing_counts));
+    assert_eq!(idle.account.to_string(), "0 of 0 requests bad (0.00%); allowed 1.00%");
+}
+
+#[test]
+fn what_is_at_a_limit_is_within_it() {
+    let (above, worse, neither) = (learnt(3e3, 1.0), learnt(1.0, 3e3), learnt(1.0, 1.0));
+    for (what, source, target, evidence, expected) in [
+        ("as many requests as count", counts(0.0, 50.0), counts(0.0, 50.0), None, Verdict::Pass),
+        ("as bad as allowed", counts(2.0, 1e3), counts(10.0, 1e3), Some(&neither), Verdict::Pass),
+        (
+            "as bad as allowed, in spite of earlier proof",
+            counts(2.0, 1e3),
+            counts(10.0, 1e3),
+            Some(&above),
+            Verdict::Pass,
+        ),
+        ("as bad as the source", counts(20.0, 1e3), counts(20.0, 1e3), Some(&neither), Verdict::Pass),
+        (
+            "as bad as the source, in spite of earlier proof",
+            counts(8.0, 1e3),
+            counts(8.0, 1e3),
+            Some(&worse),
+            Verdict::Pass,
+        ),
+        (
+            "a source as bad as allowed excuses nothing",
+            counts(10.0, 1e3),
+            counts(50.0, 1e3),
+            Some(&above),
+            Verdict::Fail,
+        ),
+        ("proof that is just reached", counts(2.0, 1e3), counts(50.0, 1e3), Some(&learnt(2e3, 1.0)), Verdict::Fail),
+        ("proof that is just reached", counts(2.0, 1e3), counts(8.0, 1e3), Some(&learnt(1.0, 2e3)), Verdict::Fail),
+        (
+            "a source within its limit excuses nothing, however few",
+            counts(0.0, 50.0),
+            counts(6.0, 100.0),
+            None,
+            Verdict::Fail,
+        ),
+        (
+            "a source at its limit excuses nothing, however few",
+            counts(1.0, 100.0),
+            counts(6.0, 100.0),
+            None,
+            Verdict::Fail,
+        ),
+        (
+            "a source above its limit excuses what is no worse",
+            counts(2.0, 100.0),
+            counts(6.0, 100.0),
+            None,
+            Verdict::NoData,
+        ),
+        ("a source above its limit excuses nothing worse", counts(20.0, 1e3), counts(300.0, 1e3), None, Verdict::Fail),
+    ] {
+        let verdict = verdict(&spec(Some(Baseline::Source)), source, target, evidence);
+        assert_eq!(verdict, expected, "{what}");
+    }
+    let none_allowed = MetricSpec { max: 0.0, ..spec(None) };
+    assert_eq!(verdict(&none_allowed, counts(0.0, 1e3), counts(0.0, 1e3), None), Verdict::Pass);
+}
+
+#[test]
+fn what_is_missing_to_have_seen_a_regression_is_told() {
+    let spec = MetricSpec { detect: Some(Regression::Times(2.0)), ..spec(Some(Baseline::Source)) };
+    let told = |source: Counted, target: Counted| {
+        let learnt = Learnt { gathered: SidePair { source, target }, ..learnt(0.1, 0.1) };
+        unseen(&spec, &learnt, PROOF).map(|meaning| meaning.to_string())
+    };
+    let seen = "of the requests in which 2x is seen 90 times of 100";
+    let parts = [
+        told((0.0, 0.0), (0.0, 0.0)),
+        told((81.0, 9_000.0), (9.0, 1_000.0)),
+        told((3.0, 300.0), (7.0, 700.0)),
+        told((0.0, 500.0), (0.0, 500.0)),
+        told((9e4, 9e6), (1e4, 1e6)),
+    ];
+    let expected = [Some("nothing"), Some("19.48%"), Some("5.53%"), Some("0.58%"), None];
+    assert_eq!(parts, expected.map(|part| part.map(|part| format!("; {part} {seen}"))));
+}

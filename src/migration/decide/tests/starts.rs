@@ -5,6 +5,9 @@ use crate::migration::command::Request;
 use crate::migration::waiting::WaitingOn;
 use crate::policy::Weight;
 
+/// What is wrong with the world.
+type Change = fn(&mut World);
+
 #[test]
 fn a_plane_may_begin_at_the_first_weight_and_not_above_it() {
     for (weight, blocked) in [(0, false), (10, false), (11, true), (100, true)] {
@@ -20,7 +23,7 @@ fn a_plane_may_begin_at_the_first_weight_and_not_above_it() {
 
 #[test]
 fn what_stands_in_the_way_is_named_before_the_first_write_and_asks_for_a_person() {
-    let wrongs: [fn(&mut World); 2] =
+    let wrongs: [Change; 2] =
         [|world| world.problems = vec!["wrong".into()], |world| world.misfits = vec!["wrong".into()]];
     for wrong in wrongs {
         let (mut state, mut world) = fresh();
@@ -48,7 +51,7 @@ fn a_selection_that_is_in_doubt_gives_no_target_its_first_weight() {
 
 #[test]
 fn everything_is_seen_before_the_origin_is_recorded() {
-    let unseen: [(&str, fn(&mut World)); 2] = [
+    let unseen: [(&str, Change); 2] = [
         ("Unobserved", |world| world.clusters = false),
         ("PlaneUnreachable", |world| world.unreachable.push(name("inner"))),
     ];
