@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use crossfade::analysis::ages::Ages;
 use crossfade::analysis::prometheus::Servers;
-use crossfade::analysis::questions::{Questions, reading};
+use crossfade::analysis::questions::Questions;
 use crossfade::analysis::record::{Record, Stage};
 use crossfade::gate::{Verdict, slo};
 use crossfade::policy::{Assignment, Name, SourceFile, load};
@@ -122,9 +122,10 @@ async fn look(servers: &Servers, driven: &mut Driven, since: Timestamp, now: Tim
     let stage = Stage { step: 0, of: 1, since, settled: Some(since) };
     let analysis = &assignment.policy.analysis;
     let passes = analysis.metrics.iter().filter(|spec| {
-        let totals = long.sample(&spec.source, &answers).and_then(|sample| reading(since, &sample));
+        let totals = long.reading(since, &spec.source, &answers);
         let record = records.entry(spec.name.clone()).or_insert_with(|| Record::new(spec, analysis.window));
-        let learnt = record.learn(now, stage, totals);
+        let recent = short.reading(now - analysis.window, &spec.source, &answers);
+        let learnt = record.look(now, stage, totals, recent.as_ref());
         let sample = short.sample(&spec.source, &answers).unwrap();
         assert!(ages.told(&short, &spec.source, &answers).is_some());
         slo::judge(spec, &sample, Some(&learnt), analysis.proof(spec)).verdict == Verdict::Pass

@@ -64,7 +64,7 @@ mod tests {
         let mut analysis = load(&[file]).unwrap().policies.remove(0).analysis;
         let own = template(&analysis.metrics[0].source).unwrap().to_owned();
         let other = "sum(increase(queries_total{cluster=\"{{ cluster }}\"}[{{ window }}]))";
-        let another = MetricSource::ErrorRate { errors: other.into(), total: other.into() };
+        let another = MetricSource::ErrorRate { errors: other.into(), total: other.into(), strata: None };
         analysis.metrics.push(MetricSpec { source: another, ..analysis.metrics[0].clone() });
         let asked = |ages: &Ages| ages.0.keys().cloned().collect::<Vec<_>>();
         let mut ages = Ages::default();

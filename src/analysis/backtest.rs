@@ -17,6 +17,7 @@ use super::forecast::time_at;
 use super::random::Random;
 use super::record::{self, Reading, Record, Stage};
 use super::statistics::Counted;
+use super::strata::Strata;
 use crate::gate::{Finding, Verdict, slo};
 use crate::migration::snapshot::{SidePair, SideSample};
 use crate::policy::{MetricSource, MetricSpec, Name, Regression, ShiftPolicy, Weight};
@@ -302,7 +303,8 @@ impl<'a> Run<'a> {
             add(&mut self.totals, counted);
         }
         let SidePair { source, target } = self.totals;
-        let reading = counted.is_some().then_some(Reading { anchor: self.anchor, source, target });
+        let reading =
+            counted.is_some().then_some(Reading { anchor: self.anchor, source, target, strata: Strata::default() });
         self.window.push_back(counted);
         if self.window.len() > self.grains {
             self.window.pop_front();

@@ -49,6 +49,14 @@ pub fn advise(policy: &ShiftPolicy, scrape: Option<Duration>) -> Vec<Advice> {
                 let Ok(query) = promql::read(text) else { continue };
                 of_query(&query).into_iter().for_each(|message| say(about(field), message));
             }
+            let strata = spec.source.strata().filter(|strata| ONE_SIDED.contains(&strata.label.as_str()));
+            if let Some(strata) = strata {
+                let message = format!(
+                    "{} has other values on each side, so nothing is compared; name a label that both share",
+                    strata.label
+                );
+                say(about("strata"), message);
+            }
             if queries.counted == queries.total {
                 let always = if queries.counts_bad { "fails on every request" } else { "never fails" };
                 say(spec.name.to_string(), format!("counts the same twice, so it {always}"));
@@ -73,6 +81,9 @@ pub fn advise(policy: &ShiftPolicy, scrape: Option<Duration>) -> Vec<Advice> {
     }
     found
 }
+
+/// Labels that never have the same value on both sides.
+const ONE_SIDED: &[&str] = &["cluster", "container_id", "host", "hostname", "instance", "node", "pod", "pod_name"];
 
 fn of_value(value: &ValueSpec) -> Vec<String> {
     // What cannot be read was refused with the file.
@@ -168,6 +179,7 @@ mod tests {
             "anybody: an alert of either cluster goes back",
             "alive.onNoData: fail goes back for a plane or a probe that cannot be reached",
             "alive.max: accepts a target",
+            "each-pod.strata: pod has other values on each side",
         ];
         let mut missing = expected.iter().filter(|expected| !said.iter().any(|said| said.starts_with(**expected)));
         assert_eq!(missing.next(), None, "{said:#?}");

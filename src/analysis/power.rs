@@ -3,7 +3,7 @@
 //! The logarithm of the evidence is a sum over events, so after enough of them it is nearly normal (Wald 1945, chapter 3): a
 //! regression is seen with a stated power once its mean, less the deviation that goes with that power, has reached what proof takes.
 
-use super::sequential::Alternatives;
+use super::sequential::{Alternatives, Kind};
 
 /// Standard normal quantile of the power with which a regression must have been visible: nine times of ten.
 const Z_POWER: f64 = 1.281_552;
@@ -26,18 +26,28 @@ impl Comparison {
     /// Requests of both sides after which the regression has been seen with a chance of `chance` (`0.5` for the median), where `proof` is
     /// what the evidence has to reach; infinite where it never is.
     pub fn requests(&self, alternatives: &Alternatives, proof: f64, chance: Chance) -> f64 {
+        times_as_many(&[(*self, 1.0)], alternatives, proof, chance)
+    }
+
+    /// The bad ones among so many requests of both sides.
+    fn bad(&self, requests: f64) -> Option<Kind> {
         let target = self.share * self.fraction * self.times;
         let bad = target + (1.0 - self.share) * self.fraction;
-        if bad <= 0.0 {
-            return f64::INFINITY;
-        }
-        events(alternatives, self.share, target / bad, proof, chance) / bad
+        let truth = (target / bad).clamp(0.0, 1.0);
+        (bad > 0.0).then_some(Kind { events: requests * bad, share: self.share, truth })
     }
+}
+
+/// How many times as many requests of both sides, as many of each stratum as here, it takes until the regression has been seen.
+pub fn times_as_many(strata: &[(Comparison, f64)], alternatives: &Alternatives, proof: f64, chance: Chance) -> f64 {
+    let kinds: Vec<_> = strata.iter().filter_map(|(comparison, requests)| comparison.bad(*requests)).collect();
+    enough(alternatives, &kinds, proof, chance)
 }
 
 /// Requests of the target after which a fraction of `fraction` has been seen to be above `limit`.
 pub fn requests_above(limit: f64, fraction: f64, alternatives: &Alternatives, proof: f64, chance: Chance) -> f64 {
-    events(alternatives, limit, fraction, proof, chance)
+    let truth = fraction.clamp(0.0, 1.0);
+    enough(alternatives, &[Kind { events: 1.0, share: limit, truth }], proof, chance)
 }
 
 /// How sure one wants to be.
@@ -49,8 +59,9 @@ pub enum Chance {
     Power,
 }
 
-fn events(alternatives: &Alternatives, share: f64, truth: f64, proof: f64, chance: Chance) -> f64 {
-    let gain = alternatives.gain(share, truth.clamp(0.0, 1.0));
+/// How many times as many such events are proof.
+fn enough(alternatives: &Alternatives, kinds: &[Kind], proof: f64, chance: Chance) -> f64 {
+    let gain = alternatives.gain(kinds);
     if gain.mean <= 0.0 {
         return f64::INFINITY;
     }

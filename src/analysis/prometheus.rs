@@ -21,7 +21,7 @@ use http_body_util::{BodyExt, LengthLimitError};
 use reqwest::{Client, Url};
 use tokio::sync::{Mutex, Semaphore};
 
-use self::answer::{AnswerError, Head, Numbers};
+use self::answer::{AnswerError, Head, Numbers, Series};
 use self::connection::Connection;
 pub use self::error::PrometheusError;
 pub use self::keyring::{Empty, Keyring};
@@ -97,10 +97,11 @@ impl Prometheus {
 
     /// The number a query gives now, which may be NaN; `None` where there is no series.
     pub async fn number(&self, query: &str) -> Result<Option<f64>, PrometheusError> {
-        self.number_within(query, PATIENCE).await
+        let series = self.series(query, PATIENCE).await?;
+        self.each(series.iter()).and_then(|each| answer::one(&each).map_err(|error| self.unusable(error)))
     }
 
-    /// The number of each of these queries, or why there is none; within `patience` unless the policy has a time-out.
+    /// What each of these queries gives, or why there is none; within `patience` unless the policy has a time-out.
     ///
     /// They are asked as one. Where a server does not take that, or where one of them would spoil the others, they are asked one by one
     /// from then on.
@@ -147,22 +148,21 @@ impl Prometheus {
             }
         }
         let asked = queries.iter().map(|query| async move {
-            let number = self.number_within(query, patience).await;
-            (query.clone(), number.map_err(|error| chain(&error)))
+            let series = self.series(query, patience).await;
+            (query.clone(), series.and_then(|series| self.each(series.iter())).map_err(|error| chain(&error)))
         });
         join_all(asked).await.into_iter().collect()
     }
 
-    /// Each query's number out of the series of all of them.
+    /// Each query's series out of those of all of them.
     fn shared_out(&self, queries: &[String], series: &[Numbers]) -> Answers {
-        let of = |index| series.iter().filter(|series| series.query == Some(index)).collect::<Vec<_>>();
-        let told = |index| answer::one(&of(index)).map_err(|error| chain(&self.unusable(error)));
+        let of = |index| self.each(series.iter().filter(move |series| series.query == Some(index)));
+        let told = |index| of(index).map_err(|error| chain(&error));
         queries.iter().enumerate().map(|(index, query)| (query.clone(), told(index))).collect()
     }
 
-    async fn number_within(&self, query: &str, patience: Duration) -> Result<Option<f64>, PrometheusError> {
-        let series = self.series(query, patience).await?;
-        answer::one(&series.iter().collect::<Vec<_>>()).map_err(|error| self.unusable(error))
+    fn each<'a>(&self, series: impl Iterator<Item = &'a Numbers>) -> Result<Series, PrometheusError> {
+        answer::each(series).map_err(|error| self.unusable(error))
     }
 
     async fn series(&self, query: &str, patience: Duration) -> Result<Vec<Numbers>, PrometheusError> {

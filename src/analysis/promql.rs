@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::value::ValueType;
-use promql_parser::parser::{Expr, VectorSelector, parse};
+use promql_parser::parser::{Expr, VectorSelector, parse, token};
 
 use super::template::{self, Values};
 
@@ -66,6 +66,45 @@ pub fn age(text: &str) -> Option<String> {
     let selector = VectorSelector { offset: None, at: None, ..first_selector(&tree)?.clone() };
     let selector = selector.to_string().replace(CLUSTER, "{{ cluster }}").replace(NAMESPACE, "{{ namespace }}");
     Some(format!("time() - max(timestamp({selector}))"))
+}
+
+/// Why a query cannot be asked for each value of a label.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SplitError {
+    /// It is not one sum.
+    #[error("needs queries that are sums, to ask for the sum of each stratum")]
+    NoSum,
+    /// Not the name of a label.
+    #[error("is not the name of a label")]
+    NoLabel,
+}
+
+impl SplitError {
+    /// What to write instead.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::NoSum => "write sum(increase(...[{{ window }}])), with nothing around it",
+            Self::NoLabel => "name a label of the counters that both clusters share, such as route",
+        }
+    }
+}
+
+/// The query for each value of a label, out of one that sums over all of them.
+pub fn by(text: &str, label: &str) -> Result<String, SplitError> {
+    let mut letters = label.chars();
+    let starts = letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
+    if !starts || !letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
+        return Err(SplitError::NoLabel);
+    }
+    let summed = text.trim().strip_prefix("sum").filter(|_| is_one_sum(text)).ok_or(SplitError::NoSum)?;
+    Ok(format!("sum by ({label}) {}", summed.trim_start()))
+}
+
+/// Whether it is a sum over everything, and nothing else.
+fn is_one_sum(text: &str) -> bool {
+    let values = Values { cluster: CLUSTER, namespace: NAMESPACE, window: jiff::SignedDuration::from_secs(1) };
+    let tree = template::render(text, values).ok().and_then(|query| parse(&query).ok());
+    matches!(tree, Some(Expr::Aggregate(sum)) if sum.modifier.is_none() && sum.op.id() == token::T_SUM)
 }
 
 fn first_selector(expr: &Expr) -> Option<&VectorSelector> {
@@ -177,6 +216,20 @@ mod tests {
         assert_eq!((rate.per_second, rate.selectors[0].names_cluster), (Some("rate"), false));
         assert_eq!(rate.selectors[0].fixed_range, Some(Duration::from_secs(300)));
         assert!(!read("increase(x_total[{{ window }}])").unwrap().aggregated);
+    }
+
+    #[test]
+    fn a_sum_is_asked_for_each_stratum() {
+        let query = r#" sum (increase(http_requests_total{cluster="{{ cluster }}"}[{{ window }}])) # all"#;
+        let split = by(query, "route").unwrap();
+        assert!(split.starts_with("sum by (route) (increase(http_requests_total"), "{split}");
+        assert!(read(&split).is_ok_and(|query| !query.aggregated), "{split}");
+        for text in ["sum by (code) (x)", "sum(x) by (code)", "sum(x) * 2", "max(x)", "(sum(x))", "# all\nsum(x)"] {
+            assert_eq!(by(text, "route"), Err(SplitError::NoSum), "{text}");
+        }
+        for label in ["", "9", "a b", "a)", "ü"] {
+            assert_eq!(by(query, label), Err(SplitError::NoLabel), "{label}");
+        }
     }
 
     #[test]

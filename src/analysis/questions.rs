@@ -7,13 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::prometheus::answer::{self, Series};
 use super::record::Reading;
+use super::statistics::Counted;
+use super::strata::{self, Strata};
 use super::template::{self, Values};
 use crate::migration::snapshot::{MetricSample, SidePair, SideSample};
-use crate::policy::{Assignment, MetricSource, Name};
+use crate::policy::{Assignment, MetricSource, Name, Queries};
 
-/// The number each query gives, nothing where it has no series, or why it could not be asked.
-pub type Answers = BTreeMap<String, Result<Option<f64>, String>>;
+/// What each query gives, or why it could not be asked.
+pub type Answers = BTreeMap<String, Result<Series, String>>;
 
 /// The metrics of a migration, looking back so far.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +46,8 @@ impl<'a> Questions<'a> {
 
     /// The queries of a metric as they are asked, source before target.
     pub fn asked_for(&self, source: &MetricSource) -> Vec<String> {
-        source.templates().into_iter().flat_map(|template| self.for_both(template)).collect()
+        let templates = source.asked().map_or_else(|| source.templates(), |asked| vec![asked.counted, asked.total]);
+        templates.into_iter().flat_map(|template| self.for_both(template)).collect()
     }
 
     /// The queries of the measured share.
@@ -72,12 +76,40 @@ impl<'a> Questions<'a> {
                 number(self.answer(&value.query, cluster, answers), total)
             }));
         }
-        let queries = source.queries()?;
+        let queries = source.asked()?;
+        let answer = |template: &str, cluster: &str| match source.strata() {
+            Some(_) => self.series(template, cluster, answers).and_then(sum),
+            None => self.answer(template, cluster, answers),
+        };
         Some(self.both(|cluster| {
-            let total = self.answer(queries.total, cluster, answers);
-            let counted = self.answer(queries.counted, cluster, answers);
+            let (counted, total) = (answer(queries.counted, cluster), answer(queries.total, cluster));
             if queries.counts_bad { counts(counted, total) } else { counts(rest(counted, &total), total) }
         }))
+    }
+
+    /// The totals of a metric since an anchor; nothing where they could not be asked, or neither side counted any.
+    pub fn reading(&self, anchor: Timestamp, source: &MetricSource, answers: &Answers) -> Option<Reading> {
+        let reading = reading(anchor, &self.sample(source, answers)?)?;
+        let strata = source.strata().and(source.asked()).map(|queries| self.strata(queries, answers));
+        Some(Reading { strata: strata.unwrap_or_default(), ..reading })
+    }
+
+    /// What both sides counted of each stratum.
+    fn strata(&self, queries: Queries<'_>, answers: &Answers) -> Strata {
+        let side = |cluster| -> BTreeMap<String, Counted> {
+            let told = |template| self.series(template, cluster, answers).unwrap_or_default();
+            let counted: BTreeMap<_, _> = told(queries.counted).into_iter().collect();
+            let strata = told(queries.total).into_iter().filter_map(|(stratum, total)| {
+                let total = total.max(0.0);
+                let counted = counted.get(&stratum).map(|counted| counted.clamp(0.0, total));
+                // As in `counts` and `rest`: no bad request ever is none, and no bucket is a mistake.
+                let bad = if queries.counts_bad { counted.unwrap_or_default() } else { total - counted? };
+                Some((stratum, (bad, total)))
+            });
+            strata.collect()
+        };
+        let migration = &self.assignment.migration;
+        Strata::of(side(migration.source.name()), side(migration.target.name()))
     }
 
     /// What Prometheus says of the measured share; `None` where it is not asked for it.
@@ -93,9 +125,26 @@ impl<'a> Questions<'a> {
 
     /// What was answered to a template for one cluster.
     pub(super) fn answer(&self, template: &str, cluster: &str, answers: &Answers) -> Result<Option<f64>, String> {
+        let series = self.series(template, cluster, answers)?;
+        answer::one(&series).map_err(|error| error.to_string())
+    }
+
+    /// Every series that was given to a template for one cluster.
+    fn series(&self, template: &str, cluster: &str, answers: &Answers) -> Result<Series, String> {
         let answer = answers.get(&self.render(template, cluster)).cloned();
         answer.unwrap_or_else(|| Err("it was not asked".to_owned()))
     }
+}
+
+/// All strata together; nothing where there is none.
+fn sum(series: Series) -> Result<Option<f64>, String> {
+    if series.len() > strata::MOST {
+        let (found, most) = (series.len(), strata::MOST);
+        return Err(format!(
+            "{found} strata are more than the {most} that are told apart; name a label with fewer values"
+        ));
+    }
+    Ok(series.into_iter().map(|(_, value)| value).reduce(|sum, value| sum + value))
 }
 
 /// The query that counts all requests: the policy's own, or the total of its first metric that has one.
@@ -156,7 +205,12 @@ pub fn reading(anchor: Timestamp, sample: &MetricSample) -> Option<Reading> {
     };
     let (source, target) = (side(&sample.source)?, side(&sample.target)?);
     source.or(target)?;
-    Some(Reading { anchor, source: source.unwrap_or_default(), target: target.unwrap_or_default() })
+    Some(Reading {
+        anchor,
+        source: source.unwrap_or_default(),
+        target: target.unwrap_or_default(),
+        strata: Strata::default(),
+    })
 }
 
 /// What each metric has come to, by name.
@@ -165,6 +219,7 @@ pub type AllLearnt = BTreeMap<Name, super::record::Learnt>;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::{SourceFile, load};
 
     #[test]
     fn slow_is_what_was_not_within() {
@@ -199,5 +254,48 @@ mod tests {
         );
         assert_eq!(read(&none, &none), None);
         assert_eq!(read(&counts, &error), None);
+    }
+
+    #[test]
+    fn strata_are_asked_for_as_one_query_and_summed_up() {
+        let text = r#"
+apiVersion: crossfade.dev/v1alpha1
+kind: ShiftPolicy
+metadata: {name: split}
+spec:
+  steps: [{setWeight: 100}]
+  analysis:
+    prometheus: {address: "http://p:9090"}
+    metrics:
+      - name: slow
+        slowRate: {within: 'sum(increase(w{c="{{ cluster }}"}[{{ window }}]))', total: 'sum(increase(t{c="{{ cluster }}"}[{{ window }}]))', strata: route}
+        max: 1%
+        baseline: source
+"#;
+        let file = |name: &str, text: &str| SourceFile { name: name.into(), text: text.into() };
+        let policy = load(&[file("p", text)]).unwrap().policies.remove(0);
+        let migration = load(&[file("m", include_str!("../demo/checkout.yaml"))]).unwrap().migrations.remove(0);
+        let assignment = Assignment { migration, policy };
+        let questions = Questions::of(&assignment);
+        let source = &assignment.policy.analysis.metrics[0].source;
+        let asked = questions.asked_for(source);
+        assert!(
+            asked.len() == 4 && asked.iter().all(|query| query.starts_with("sum by (route) (increase(")),
+            "{asked:?}"
+        );
+        let series = |all: &[(&str, f64)]| Ok(all.iter().map(|(route, value)| ((*route).to_owned(), *value)).collect());
+        let [within, total] = [&[("cart", 90.0), ("pay", 40.0)][..], &[("cart", 100.0), ("pay", 50.0), ("odd", 7.0)]];
+        let mut answers: Answers =
+            asked.iter().cloned().zip([series(within), series(within), series(total), series(&[])]).collect();
+        let reading = |answers: &Answers| questions.reading(Timestamp::UNIX_EPOCH, source, answers);
+        let learnt = reading(&answers).unwrap();
+        assert_eq!((learnt.source, learnt.target), ((27.0, 157.0), (0.0, 0.0)), "a side without requests counted none");
+        let strata: Vec<_> = learnt.strata.iter().map(|(stratum, counted)| (stratum, counted.source)).collect();
+        assert_eq!(strata, [("cart", (10.0, 100.0)), ("pay", (10.0, 50.0))], "a stratum without a bucket says nothing");
+        let many: Vec<_> = (0..=strata::MOST).map(|route| (route.to_string(), 1.0)).collect();
+        answers.insert(asked[2].clone(), Ok(many));
+        assert_eq!(reading(&answers), None);
+        let told = questions.sample(source, &answers).unwrap().source;
+        assert!(matches!(told, SideSample::Error(why) if why.contains("101 strata are more than the 100")));
     }
 }

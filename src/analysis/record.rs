@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::sequential::{Alternatives, Events, Evidence};
 use super::statistics::Counted;
+use super::strata::Strata;
 use crate::migration::snapshot::SidePair;
 use crate::migration::state::{Phase, Shifting, Standing, State};
 use crate::policy::{MetricSpec, Weight};
@@ -80,7 +81,7 @@ impl Stage {
 }
 
 /// Bad and all requests of both sides since an anchor.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
     /// Since when they were counted.
     pub anchor: Timestamp,
@@ -88,6 +89,8 @@ pub struct Reading {
     pub source: Counted,
     /// The target's.
     pub target: Counted,
+    /// The same by stratum, where a metric tells them apart.
+    pub strata: Strata,
 }
 
 /// What the numbers of one metric have come to.
@@ -99,6 +102,10 @@ pub struct Learnt {
     pub worse: f64,
     /// Bad and all requests counted since every plane settled at the weight of this step.
     pub gathered: SidePair<Counted>,
+    /// The same by stratum.
+    pub strata: Strata,
+    /// What the newest window has of strata that both sides share, the source's as if its mix were the target's.
+    pub like: Option<SidePair<Counted>>,
 }
 
 /// What is remembered of one metric.
@@ -113,6 +120,7 @@ pub struct Record {
     /// The stage, and how many of its windows have been given their mass.
     given: Option<(Stage, i64)>,
     gathered: SidePair<Counted>,
+    strata: Strata,
 }
 
 const NOTHING: SidePair<Counted> = SidePair { source: (0.0, 0.0), target: (0.0, 0.0) };
@@ -130,6 +138,7 @@ impl Record {
             last: None,
             given: None,
             gathered: NOTHING,
+            strata: Strata::default(),
         }
     }
 
@@ -138,38 +147,54 @@ impl Record {
         self.spec == *spec && self.window == window
     }
 
+    /// Takes in one look: what was counted since an anchor, and within the newest window, as far as they could be read.
+    pub fn look(&mut self, now: Timestamp, stage: Stage, whole: Option<Reading>, recent: Option<&Reading>) -> Learnt {
+        if let (Some(whole), Some(recent)) = (&whole, recent) {
+            self.catch_up(stage, whole, recent);
+        }
+        let like = recent.and_then(|recent| recent.strata.like_with_like());
+        Learnt { like, ..self.learn(now, stage, whole) }
+    }
+
     /// Takes in what was counted until now; `None` where that could not be read.
     pub fn learn(&mut self, now: Timestamp, stage: Stage, reading: Option<Reading>) -> Learnt {
         let reaches_back = |reading: &Reading| self.last.is_none() && reading.anchor >= stage.began();
         self.may_begin(now, stage, reading.as_ref().is_some_and(reaches_back));
         if let Some(reading) = reading {
-            let (news, total) = match self.last {
+            let (news, total) = match self.last.take() {
                 Some((_, last)) if last.anchor == reading.anchor => {
-                    let (news, total) = rise(last, reading);
+                    let (news, total) = rise(&last, reading);
                     (Some(news), total)
                 }
                 // Totals since a moment that nothing was counted after are all news.
                 last => {
                     let counted = last.map_or(stage.began(), |(at, _)| at);
-                    (Some(reading).filter(|reading| reading.anchor >= counted), reading)
+                    (Some(reading.clone()).filter(|reading| reading.anchor >= counted), reading)
                 }
             };
             news.into_iter().for_each(|news| self.count(news));
             self.last = Some((now, total));
         }
-        Learnt { above: self.above.value(), worse: self.worse.value(), gathered: self.gathered.clone() }
+        Learnt {
+            above: self.above.value(),
+            worse: self.worse.value(),
+            gathered: self.gathered.clone(),
+            strata: self.strata.clone(),
+            like: None,
+        }
     }
 
     /// Takes in a time that this process has not seen, before it learns what was counted until now: `whole` since the stage began,
     /// and `recent`, the part of it in the newest window. They are two looks, so that a target that turned bad lately is not hidden
     /// by the good time before, as it would be in one.
-    pub fn catch_up(&mut self, stage: Stage, whole: &Reading, recent: &Reading) {
+    fn catch_up(&mut self, stage: Stage, whole: &Reading, recent: &Reading) {
         if self.last.is_some() || whole.anchor < stage.began() || recent.anchor <= whole.anchor {
             return;
         }
         let before = |whole: Counted, recent: Counted| ((whole.0 - recent.0).max(0.0), (whole.1 - recent.1).max(0.0));
         let (source, target) = (before(whole.source, recent.source), before(whole.target, recent.target));
-        self.learn(recent.anchor, stage, Some(Reading { source, target, ..*whole }));
+        let strata = whole.strata.with(&recent.strata, before);
+        self.learn(recent.anchor, stage, Some(Reading { anchor: whole.anchor, source, target, strata }));
     }
 
     /// Gives the windows of this stage that have begun their mass.
@@ -180,6 +205,7 @@ impl Record {
         let soaks = stage.step == stage.of;
         if !soaks && self.given.is_none_or(|(known, _)| known.began() != stage.began()) {
             self.gathered = NOTHING;
+            self.strata = Strata::default();
         }
         let mass = match self.given {
             Some((known, given)) if known.step == stage.step && known.since == stage.since => {
@@ -195,14 +221,24 @@ impl Record {
     }
 
     fn count(&mut self, news: Reading) {
-        let Reading { source, target, .. } = news;
-        let all = source.1 + target.1;
+        let Reading { source, target, strata, .. } = news;
         self.above.learn(Events { bad: target.0, of: target.1, share: self.spec.max });
-        if all > 0.0 {
-            self.worse.learn(Events { bad: target.0, of: target.0 + source.0, share: target.1 / all });
+        if self.spec.source.strata().is_some() {
+            strata.iter().for_each(|(_, counted)| compare(&mut self.worse, counted));
+            self.strata = self.strata.with(&strata, |gathered, news| (gathered.0 + news.0, gathered.1 + news.1));
+        } else {
+            compare(&mut self.worse, &SidePair { source, target });
         }
         add(&mut self.gathered.source, source);
         add(&mut self.gathered.target, target);
+    }
+}
+
+/// Learns from requests of both sides that are alike.
+fn compare(worse: &mut Evidence, SidePair { source, target }: &SidePair<Counted>) {
+    let all = source.1 + target.1;
+    if all > 0.0 {
+        worse.learn(Events { bad: target.0, of: target.0 + source.0, share: target.1 / all });
     }
 }
 
@@ -214,15 +250,21 @@ pub(super) fn add(sum: &mut Counted, more: Counted) {
 ///
 /// Totals do not fall; those of Prometheus tremble, because they are extrapolated to the edges of their window. Only what exceeds the
 /// highest so far is news, so that trembling is not counted over and over.
-fn rise(last: Reading, now: Reading) -> (Reading, Reading) {
-    let side = |last: Counted, now: Counted| {
-        let top = (last.0.max(now.0), last.1.max(now.1));
+fn rise(last: &Reading, now: Reading) -> (Reading, Reading) {
+    let top = |last: Counted, now: Counted| (last.0.max(now.0), last.1.max(now.1));
+    let news = |last: Counted, now: Counted| {
+        let top = top(last, now);
         let news = (top.0 - last.0, top.1 - last.1);
         // A bad request is one of all requests.
-        ((news.0.min(news.1), news.1), top)
+        (news.0.min(news.1), news.1)
     };
-    let (source, target) = (side(last.source, now.source), side(last.target, now.target));
-    (Reading { source: source.0, target: target.0, ..now }, Reading { source: source.1, target: target.1, ..now })
+    let each = |make: &dyn Fn(Counted, Counted) -> Counted| Reading {
+        anchor: now.anchor,
+        source: make(last.source, now.source),
+        target: make(last.target, now.target),
+        strata: last.strata.with(&now.strata, make),
+    };
+    (each(&news), each(&top))
 }
 
 /// Since when the totals of Prometheus are asked for.

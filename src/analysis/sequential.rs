@@ -55,22 +55,36 @@ impl Alternatives {
         }))
     }
 
-    /// What one event tells on average, and the variance of that, where a fraction `truth` of events is bad; for the alternative
-    /// that learns most. With it goes the weight of that alternative.
-    pub fn gain(&self, share: f64, truth: f64) -> Gain {
+    /// What these events tell on average, all together, and the variance of that; for the alternative that learns most. With it goes the
+    /// weight of that alternative.
+    pub fn gain(&self, kinds: &[Kind]) -> Gain {
         let gain = |alternative: &Alternative| {
-            let step = (share * (alternative.odds - 1.0)).ln_1p();
-            let (up, down) = (alternative.log - step, -step);
-            let mean = truth * up + (1.0 - truth) * down;
-            let variance = truth * up * up + (1.0 - truth) * down * down - mean * mean;
-            Gain { mean, variance, weight: alternative.weight }
+            let none = Gain { mean: 0.0, variance: 0.0, weight: alternative.weight };
+            kinds.iter().fold(none, |sum, Kind { events, share, truth }| {
+                let step = (share * (alternative.odds - 1.0)).ln_1p();
+                let (up, down) = (alternative.log - step, -step);
+                let mean = truth * up + (1.0 - truth) * down;
+                let variance = truth * up * up + (1.0 - truth) * down * down - mean * mean;
+                Gain { mean: sum.mean + events * mean, variance: sum.variance + events * variance, ..sum }
+            })
         };
         let better = |best: Gain, next: Gain| if next.mean > best.mean { next } else { best };
         self.0.iter().map(gain).reduce(better).unwrap_or(Gain { mean: 0.0, variance: 0.0, weight: 1.0 })
     }
 }
 
-/// What one event adds to the logarithm of the evidence.
+/// Events that are alike, as far as they are expected.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Kind {
+    /// How many.
+    pub events: f64,
+    /// The chance of each to be bad, at the most, if nothing is wrong.
+    pub share: f64,
+    /// The fraction that is bad.
+    pub truth: f64,
+}
+
+/// What some events add to the logarithm of the evidence.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gain {
     /// On average.

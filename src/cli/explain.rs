@@ -11,12 +11,12 @@ use super::{Exit, Global, input, run};
 use crate::analysis::ages::Ages;
 use crate::analysis::lasting::Lasting;
 use crate::analysis::prometheus::Servers;
-use crate::analysis::questions::{Answers, Questions, reading};
+use crate::analysis::questions::{Answers, Questions};
 use crate::analysis::record::{Learnt, Record, Stage};
 use crate::gate::{self, Known, Verdict};
 use crate::migration::Check;
 use crate::migration::check::{Basis, Evidence};
-use crate::migration::snapshot::{MetricSample, SidePair, SideSample};
+use crate::migration::snapshot::{SidePair, SideSample};
 use crate::observe::clock::Clock;
 use crate::policy::{Assignment, MetricSpec};
 
@@ -81,18 +81,19 @@ fn explained_one(assignment: &Assignment, spec: &MetricSpec, ages: &Ages, answer
     let sample = questions.sample(&spec.source, answers)?;
     let known = Known { learnt: None, lasting: Lasting::default(), proof: assignment.policy.analysis.proof(spec) };
     let finding = gate::judge(spec, &sample, known);
-    let learnt = gather(assignment, spec, &sample);
+    let learnt = gather(assignment, spec, answers);
     let basis = Basis::new(assignment, spec, &sample, learnt.as_ref(), ages.told(&questions, &spec.source, answers));
     Some(Check { name: spec.name.clone(), finding, basis: Some(Box::new(basis)) })
 }
 
 /// What one window comes to, as the beginning of a first step.
-fn gather(assignment: &Assignment, spec: &MetricSpec, sample: &MetricSample) -> Option<Learnt> {
+fn gather(assignment: &Assignment, spec: &MetricSpec, answers: &Answers) -> Option<Learnt> {
     let now = Clock::start().now();
     let window = assignment.policy.analysis.window;
     let since = now.checked_sub(window).ok()?;
     let stage = Stage { step: 0, of: assignment.policy.steps.len(), since, settled: Some(since) };
-    Some(Record::new(spec, window).learn(now, stage, Some(reading(since, sample)?)))
+    let reading = Questions::of(assignment).reading(since, &spec.source, answers)?;
+    Some(Record::new(spec, window).look(now, stage, Some(reading.clone()), Some(&reading)))
 }
 
 fn lines(check: &Check) -> Vec<String> {
@@ -102,6 +103,12 @@ fn lines(check: &Check) -> Vec<String> {
         let age = |of: fn(&SidePair<Option<f64>>) -> Option<f64>| basis.age.as_ref().and_then(of);
         lines.push(format!("  source    {}", side(&basis.source, age(|age| age.source))));
         lines.push(format!("  target    {}", side(&basis.target, age(|age| age.target))));
+        let strata = basis.strata.iter().map(|(stratum, counted)| (format!("{stratum:?}"), counted));
+        let mix = basis.same_mix.iter().map(|counted| ("same mix".to_owned(), counted));
+        let told = strata.chain(mix).map(|(what, SidePair { source, target })| {
+            format!("  {what:<9} source {}; target {}", side(source, None), side(target, None))
+        });
+        lines.extend(told);
         lines.extend(basis.evidence.iter().flat_map(evidence));
     }
     let meaning = match check.finding.verdict {

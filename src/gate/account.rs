@@ -28,6 +28,8 @@ pub enum Account {
         max: f64,
         /// The fraction that is bad at the source, where it is the baseline.
         source: Option<f64>,
+        /// Whether that is what would be bad there with the target's mix of requests.
+        same_mix: bool,
         /// What that comes to.
         meaning: Meaning,
     },
@@ -86,12 +88,13 @@ impl fmt::Display for Account {
             Self::Few { requests, needed } => {
                 write!(f, "{requests:.0} of the {needed} requests that count as evidence")
             }
-            Self::Requests { target, max, source, meaning } => {
+            Self::Requests { target, max, source, same_mix, meaning } => {
                 let (bad, total) = target;
                 let part = percent(fraction(*target));
                 write!(f, "{bad:.0} of {total:.0} requests bad ({part}); allowed {}", percent(*max))?;
                 if let Some(source) = source {
-                    write!(f, ", source {}", percent(*source))?;
+                    let mix = if *same_mix { " with the same mix" } else { "" };
+                    write!(f, ", source {}{mix}", percent(*source))?;
                 }
                 write!(f, "{meaning}")
             }
@@ -175,7 +178,13 @@ mod tests {
 
     #[test]
     fn everything_is_said_in_one_sentence_and_read_back_as_it_was_said() {
-        let requests = |source, meaning| Account::Requests { target: (3.0, 200.0), max: 0.01, source, meaning };
+        let requests = |source, meaning| Account::Requests {
+            target: (3.0, 200.0),
+            max: 0.01,
+            source,
+            same_mix: source == Some(0.03),
+            meaning,
+        };
         for (account, said) in [
             (Account::from("no series"), "no series"),
             (Account::Few { requests: 12.0, needed: 50 }, "12 of the 50 requests that count as evidence"),
@@ -183,6 +192,10 @@ mod tests {
             (
                 requests(Some(0.02), Meaning::Uncertain),
                 "3 of 200 requests bad (1.50%); allowed 1.00%, source 2.00%; too few to be certain",
+            ),
+            (
+                requests(Some(0.03), Meaning::Well),
+                "3 of 200 requests bad (1.50%); allowed 1.00%, source 3.00% with the same mix",
             ),
             (requests(None, Meaning::Above), "3 of 200 requests bad (1.50%); allowed 1.00%; above what is allowed"),
             (

@@ -88,7 +88,7 @@ mod tests {
     fn fewer_requests_than_count_are_silence_and_more_are_not() {
         let spec = MetricSpec {
             name: Name::new("errors").unwrap(),
-            source: MetricSource::ErrorRate { errors: "e".into(), total: "t".into() },
+            source: MetricSource::ErrorRate { errors: "e".into(), total: "t".into(), strata: None },
             max: 0.01,
             baseline: None,
             detect: None,

@@ -20,7 +20,7 @@
 
 use super::account::{Account, Meaning};
 use super::{Finding, Verdict};
-use crate::analysis::power::{Chance, Comparison};
+use crate::analysis::power::{Chance, Comparison, times_as_many};
 use crate::analysis::record::Learnt;
 use crate::analysis::sequential::Alternatives;
 use crate::analysis::statistics::{Counted, fraction, least_excess, lowest_plausible};
@@ -35,7 +35,7 @@ pub fn judge(spec: &MetricSpec, sample: &MetricSample, learnt: Option<&Learnt>, 
         SideSample::Error(why) => return Finding::new(Verdict::Error, why),
         SideSample::Value { .. } => return Finding::new(Verdict::NoData, "it is a number, where requests are counted"),
     };
-    let look = Look { spec, target: (bad, total), source: baseline(spec, &sample.source) };
+    let look = Look::new(spec, (bad, total), baseline(spec, &sample.source), learnt);
     if let Some(why) = look.failure(learnt, proof) {
         look.found(Verdict::Fail, why)
     } else if total < spec.min_samples as f64 {
@@ -53,11 +53,24 @@ pub fn judge(spec: &MetricSpec, sample: &MetricSample, learnt: Option<&Learnt>, 
 struct Look<'a> {
     spec: &'a MetricSpec,
     target: Counted,
-    /// The source's counts, where there are enough of them to compare with.
+    /// What of the target's counts is compared with the source's: all of them, or those of strata that both sides share.
+    compared: Counted,
+    /// The source's counts, where there are enough of them to compare with; in strata as if its mix were the target's.
     source: Option<Counted>,
 }
 
-impl Look<'_> {
+impl<'a> Look<'a> {
+    fn new(spec: &'a MetricSpec, target: Counted, source: Option<Counted>, learnt: Option<&Learnt>) -> Self {
+        match learnt.filter(|_| spec.source.strata().is_some()) {
+            Some(Learnt { like: Some(like), .. }) => {
+                Self { spec, target, compared: like.target, source: source.map(|_| like.source) }
+            }
+            // No stratum is on both sides, so there is nothing to compare with.
+            Some(Learnt { like: None, .. }) => Self { spec, target, compared: target, source: None },
+            None => Self { spec, target, compared: target, source },
+        }
+    }
+
     fn fraction(&self) -> f64 {
         fraction(self.target)
     }
@@ -74,8 +87,8 @@ impl Look<'_> {
     }
 
     fn found(&self, verdict: Verdict, meaning: Meaning) -> Finding {
-        let source = self.source.map(fraction);
-        Finding::new(verdict, Account::Requests { target: self.target, max: self.spec.max, source, meaning })
+        let (source, same_mix) = (self.source.map(fraction), self.spec.source.strata().is_some());
+        Finding::new(verdict, Account::Requests { target: self.target, max: self.spec.max, source, same_mix, meaning })
     }
 
     /// Why the target has to be relieved, where that is proven.
@@ -91,7 +104,7 @@ impl Look<'_> {
         let source_fails = source_fails || self.source_fails_since(learnt.gathered.source);
         let worse = learnt.worse >= proof.worse;
         // What was proven while the source had requests says nothing about now where it has none to compare with.
-        let still_worse = self.source.is_some_and(|source| self.fraction() > fraction(source));
+        let still_worse = self.source.is_some_and(|source| fraction(self.compared) > fraction(source));
         if learnt.above >= proof.above && self.fraction() > max && (worse || !source_fails) {
             Some(Meaning::ProvenAbove(learnt.above))
         } else if worse && still_worse {
@@ -119,8 +132,18 @@ fn needed(spec: &MetricSpec, regression: Regression, learnt: &Learnt, proof: Pro
     }
     // One half of a request more: a source that has not failed once may fail all the same.
     let fraction = (source.0 + 0.5) / (source.1 + 1.0);
-    let comparison = Comparison { share: target.1 / all, fraction, times: regression.times_of(fraction) };
-    comparison.requests(&Alternatives::for_finding(spec.regression().times_of(spec.max)), proof.worse, Chance::Power)
+    let comparison = |source: Counted, target: Counted| {
+        // As above, in a stratum with what the source fails in all.
+        let fraction = if spec.source.strata().is_some() { (source.0 + fraction) / (source.1 + 1.0) } else { fraction };
+        let all = source.1 + target.1;
+        (Comparison { share: target.1 / all, fraction, times: regression.times_of(fraction) }, all)
+    };
+    let compared: Vec<_> = match spec.source.strata() {
+        Some(_) => learnt.strata.iter().map(|(_, counted)| comparison(counted.source, counted.target)).collect(),
+        None => vec![comparison(source, target)],
+    };
+    let alternatives = Alternatives::for_finding(spec.regression().times_of(spec.max));
+    all * times_as_many(&compared, &alternatives, proof.worse, Chance::Power)
 }
 
 /// The source's counts, where there are enough of them to compare with.

@@ -2,6 +2,8 @@
 //!
 //! It is in every report, in the status of an object, and in the cause of a rollback, so that the journal has it too.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +11,7 @@ use super::snapshot::{MetricSample, SidePair, SideSample, Snapshot};
 use super::state::State;
 use crate::analysis::questions::Questions;
 use crate::analysis::record::Learnt;
+use crate::analysis::statistics::Counted;
 use crate::gate::Finding;
 use crate::policy::metric::{OnNoData, ProbeSpec, Range};
 use crate::policy::{Analysis, Assignment, Baseline, MetricSource, MetricSpec, Name};
@@ -50,6 +53,12 @@ pub struct Basis {
     /// What was learnt since the target was given traffic, beside what that has to reach to be proof.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
+    /// Where requests are told apart: what was counted of each stratum since every plane settled.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub strata: BTreeMap<String, SidePair<SideSample>>,
+    /// Where requests are told apart: what the window has of strata that both sides share, the source's as if its mix were the target's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_mix: Option<SidePair<SideSample>>,
 }
 
 /// What a metric may come to.
@@ -120,6 +129,12 @@ fn side(sample: &SideSample) -> SideSample {
     }
 }
 
+/// Counts as they are kept.
+fn counts(counted: &SidePair<Counted>) -> SidePair<SideSample> {
+    let side = |(bad, total): Counted| SideSample::Counts { bad: told(bad), total: told(total) };
+    SidePair { source: side(counted.source), target: side(counted.target) }
+}
+
 impl Limits {
     /// The limits of a metric.
     pub fn of(spec: &MetricSpec) -> Self {
@@ -160,6 +175,12 @@ impl Basis {
             age: age.map(|age| SidePair { source: age.source.map(told), target: age.target.map(told) }),
             limits: Limits::of(spec),
             evidence: learnt.filter(|_| spec.source.counts()).map(|learnt| Evidence::new(analysis, spec, learnt)),
+            strata: learnt
+                .into_iter()
+                .flat_map(|learnt| learnt.strata.iter())
+                .map(|(stratum, counted)| (stratum.to_owned(), counts(counted)))
+                .collect(),
+            same_mix: learnt.and_then(|learnt| learnt.like.as_ref()).map(counts),
         }
     }
 }

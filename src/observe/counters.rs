@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::analysis::record;
+use crate::analysis::strata::Strata;
 use crate::migration::snapshot::{Counters, Observed, PlaneView, SidePair, SideSample};
 use crate::policy::Name;
 
@@ -77,7 +78,12 @@ impl History {
         let (first, last) = (self.first.get(plane)?, self.planes.get(plane)?.back()?);
         let (source, target) = minus(last, first);
         let counted = |counters: Counters| (counters.failed as f64, counters.requests as f64);
-        Some(record::Reading { anchor: first.at, source: counted(source), target: counted(target) })
+        Some(record::Reading {
+            anchor: first.at,
+            source: counted(source),
+            target: counted(target),
+            strata: Strata::default(),
+        })
     }
 
     /// What all planes together counted.

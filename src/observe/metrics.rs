@@ -128,7 +128,7 @@ impl Metrics {
                 source => asked.anchor.and_then(|anchor| {
                     let window = now.duration_since(anchor);
                     let questions = Questions { assignment: &state.assignment, window };
-                    reading(anchor, &questions.sample(source, &asked.answers)?)
+                    questions.reading(anchor, source, &asked.answers)
                 }),
             };
             if spec.source.queries().is_some() && counted.is_some() {
@@ -139,12 +139,10 @@ impl Metrics {
             if !record.is_about(spec, analysis.window) {
                 *record = fresh();
             }
-            let recent =
-                metrics.get(&spec.name).and_then(|sample| reading(now.checked_sub(analysis.window).ok()?, sample));
-            if let (Some(whole), Some(recent)) = (&counted, recent) {
-                record.catch_up(stage, whole, &recent);
-            }
-            (spec.name.clone(), record.learn(now, stage, counted))
+            let begun = now.checked_sub(analysis.window).unwrap_or(Timestamp::MIN);
+            let recent = Questions::of(&state.assignment).reading(begun, &spec.source, &asked.answers);
+            let recent = recent.or_else(|| reading(begun, metrics.get(&spec.name)?));
+            (spec.name.clone(), record.look(now, stage, counted, recent.as_ref()))
         });
         learnt.collect()
     }

@@ -108,6 +108,9 @@ pub enum MetricSource {
         errors: String,
         /// Counts all requests.
         total: String,
+        /// What kinds of requests are compared each with its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        strata: Option<Box<Strata>>,
     },
     /// Two PromQL queries that count requests answered in time and all requests of one cluster; the others are bad.
     SlowRate {
@@ -115,6 +118,9 @@ pub enum MetricSource {
         within: String,
         /// Counts all requests.
         total: String,
+        /// What kinds of requests are compared each with its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        strata: Option<Box<Strata>>,
     },
     /// The plane's own counters of failed and all requests.
     PlaneErrors {
@@ -125,6 +131,19 @@ pub enum MetricSource {
     Probe(ProbeSpec),
     /// A number that has to stay within a range.
     Value(ValueSpec),
+}
+
+/// Requests told apart by a label, so that only what is alike is compared: a source that serves more of what fails more is not better
+/// for it, nor a target that serves less.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Strata {
+    /// The label.
+    pub label: String,
+    /// The query that counts some of the requests, for each value of the label.
+    pub counted: String,
+    /// The query that counts all requests, for each value of the label.
+    pub total: String,
 }
 
 /// A question of our own.
@@ -233,10 +252,27 @@ impl MetricSource {
     /// What Prometheus is asked, where it is asked anything.
     pub fn queries(&self) -> Option<Queries<'_>> {
         match self {
-            Self::ErrorRate { errors, total } => Some(Queries { counted: errors, counts_bad: true, total }),
-            Self::SlowRate { within, total } => Some(Queries { counted: within, counts_bad: false, total }),
+            Self::ErrorRate { errors, total, .. } => Some(Queries { counted: errors, counts_bad: true, total }),
+            Self::SlowRate { within, total, .. } => Some(Queries { counted: within, counts_bad: false, total }),
             Self::PlaneErrors { .. } | Self::Probe(_) | Self::Value(_) => None,
         }
+    }
+
+    /// What kinds of requests are compared each with its own.
+    pub fn strata(&self) -> Option<&Strata> {
+        match self {
+            Self::ErrorRate { strata, .. } | Self::SlowRate { strata, .. } => strata.as_deref(),
+            Self::PlaneErrors { .. } | Self::Probe(_) | Self::Value(_) => None,
+        }
+    }
+
+    /// The queries that are asked: those for each stratum where there are some, which together are the others.
+    pub fn asked(&self) -> Option<Queries<'_>> {
+        let queries = self.queries()?;
+        Some(match self.strata() {
+            Some(Strata { counted, total, .. }) => Queries { counted, total, ..queries },
+            None => queries,
+        })
     }
 
     /// Every PromQL template it has.

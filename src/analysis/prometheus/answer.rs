@@ -90,14 +90,14 @@ struct Answer {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
 enum Data {
-    Vector(Vec<Series>),
+    Vector(Vec<Row>),
     Scalar((f64, String)),
-    Matrix(Vec<Series>),
+    Matrix(Vec<Row>),
     String(IgnoredAny),
 }
 
 #[derive(Debug, Deserialize)]
-struct Series {
+struct Row {
     #[serde(default)]
     metric: batch::Labels,
     value: Option<(f64, String)>,
@@ -110,6 +110,8 @@ struct Series {
 pub struct Numbers {
     /// Which of the queries that were asked as one.
     pub query: Option<usize>,
+    /// The values of its labels.
+    pub stratum: String,
     /// Times in seconds and values.
     pub values: Vec<(f64, f64)>,
 }
@@ -135,29 +137,38 @@ pub fn read(head: Head<'_>, body: &[u8]) -> Result<Vec<Numbers>, AnswerError> {
     }
     match (answer.status.as_str(), answer.data) {
         ("success", Some(Data::Vector(series) | Data::Matrix(series))) => series.into_iter().map(numbers).collect(),
-        ("success", Some(Data::Scalar(value))) => Ok(vec![Numbers { query: None, values: vec![number(value)?] }]),
+        ("success", Some(Data::Scalar(value))) => {
+            Ok(vec![Numbers { query: None, stratum: String::new(), values: vec![number(value)?] }])
+        }
         ("success", Some(Data::String(_))) => Err(AnswerError::NoNumber("string")),
         _ => Err(AnswerError::Foreign(beginning(body).unwrap_or_default())),
     }
 }
 
-/// What one query gives: its only value, or none.
-pub fn one(series: &[&Numbers]) -> Result<Option<f64>, AnswerError> {
-    match series {
+/// What one query gives: the newest value of each of its series.
+pub type Series = Vec<(String, f64)>;
+
+/// What one query gives.
+pub fn each<'a>(series: impl Iterator<Item = &'a Numbers>) -> Result<Series, AnswerError> {
+    let newest = series.filter_map(|series| Some((series.stratum.clone(), series.values.last()?.1)));
+    let newest: Series = newest.collect();
+    if newest.iter().any(|(_, value)| value.is_infinite()) { Err(AnswerError::Infinite) } else { Ok(newest) }
+}
+
+/// What one query gives that has to give one number: its only value, or none.
+pub fn one(series: &Series) -> Result<Option<f64>, AnswerError> {
+    match series.as_slice() {
         [] => Ok(None),
-        [one] => match one.values.last() {
-            Some((_, value)) if value.is_infinite() => Err(AnswerError::Infinite),
-            value => Ok(value.map(|(_, value)| *value)),
-        },
+        [(_, value)] => Ok(Some(*value)),
         several => Err(AnswerError::Several(several.len())),
     }
 }
 
-fn numbers(series: Series) -> Result<Numbers, AnswerError> {
-    let Series { metric, value, values } = series;
-    let query = metric.query();
+fn numbers(row: Row) -> Result<Numbers, AnswerError> {
+    let Row { metric, value, values } = row;
+    let (query, stratum) = (metric.query(), metric.stratum());
     let values: Vec<_> = value.into_iter().chain(values).map(number).collect::<Result<_, _>>()?;
-    if values.is_empty() { Err(AnswerError::NoNumber("histogram")) } else { Ok(Numbers { query, values }) }
+    if values.is_empty() { Err(AnswerError::NoNumber("histogram")) } else { Ok(Numbers { query, stratum, values }) }
 }
 
 fn number((at, text): (f64, String)) -> Result<(f64, f64), AnswerError> {
@@ -200,7 +211,7 @@ mod tests {
     }
 
     fn ok(body: &str) -> Result<Option<f64>, AnswerError> {
-        one(&read(OK, body.as_bytes())?.iter().collect::<Vec<_>>())
+        one(&each(read(OK, body.as_bytes())?.iter())?)
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! fortieth of the work of asking. Each result is given a label that says whose it is, and they are joined by `or`, which keeps series that
 //! differ in a label. A server evaluates the parts of `or` one by one, as it would have evaluated the queries.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 /// The label that says whose a series is.
@@ -12,17 +14,21 @@ const MARK: &str = "crossfade_query";
 /// Most queries in one.
 pub const MOST: usize = 64;
 
-/// The labels of a series, as far as they matter here.
+/// The labels of a series.
 #[derive(Debug, Default, Deserialize)]
-pub struct Labels {
-    #[serde(default, rename = "crossfade_query")]
-    mark: Option<String>,
-}
+#[serde(transparent)]
+pub struct Labels(BTreeMap<String, String>);
 
 impl Labels {
     /// Whose it is.
     pub fn query(&self) -> Option<usize> {
-        self.mark.as_ref()?.parse().ok()
+        self.0.get(MARK)?.parse().ok()
+    }
+
+    /// What tells it from others of the same query: the values of its labels.
+    pub fn stratum(&self) -> String {
+        let values = self.0.iter().filter(|(label, _)| *label != MARK).map(|(_, value)| value.as_str());
+        values.collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -1,5 +1,9 @@
 use super::*;
-use crate::policy::{Baseline, MetricSource, Name};
+use crate::analysis::random::Random;
+use crate::gate::{Verdict, slo};
+use crate::migration::snapshot::SideSample;
+use crate::policy::metric::Strata as Split;
+use crate::policy::{Baseline, MetricSource, Name, Proof};
 
 const WINDOW: SignedDuration = SignedDuration::from_secs(60);
 
@@ -24,7 +28,7 @@ fn stage(step: usize, since: i64, settled: i64) -> Stage {
 }
 
 fn reading(anchor: i64, source: Counted, target: Counted) -> Option<Reading> {
-    Some(Reading { anchor: at(anchor), source, target })
+    Some(Reading { anchor: at(anchor), source, target, strata: Strata::default() })
 }
 
 fn fresh() -> Record {
@@ -67,14 +71,14 @@ fn a_bad_target_is_proven_and_a_shared_fault_is_not_the_targets() {
 
 #[test]
 fn a_target_that_turned_bad_while_nobody_looked_is_not_hidden_by_the_good_time_before() {
-    let whole = Reading { anchor: at(0), source: (0.0, 0.0), target: (300.0, 60_000.0) };
-    let recent = Reading { anchor: at(240), target: (300.0, 12_000.0), ..whole };
+    let whole = reading(0, (0.0, 0.0), (300.0, 60_000.0)).unwrap();
+    let recent = Reading { anchor: at(240), target: (300.0, 12_000.0), ..whole.clone() };
     let learn = |recent: Option<Reading>| {
         let mut record = fresh();
         recent.iter().for_each(|recent| record.catch_up(stage(1, 0, 0), &whole, recent));
-        record.learn(at(300), stage(1, 0, 0), Some(whole))
+        record.learn(at(300), stage(1, 0, 0), Some(whole.clone()))
     };
-    let (at_once, in_two) = (learn(None), learn(Some(recent)));
+    let (at_once, in_two) = (learn(None), learn(Some(recent.clone())));
     assert!(at_once.above < 1.0, "{at_once:?}");
     assert!(in_two.above > 1e6, "{in_two:?}");
     assert_eq!(in_two.gathered, at_once.gathered, "every request counts once");
@@ -126,4 +130,85 @@ fn totals_reach_back_to_the_step_and_not_for_ever() {
     assert_eq!(reach.anchor(at(780), stage(0, 0, 95), WINDOW), at(720), "it was silent for longer than a window");
     let mut anew = Reach::default();
     assert_eq!(anew.anchor(at(200), stage(0, 0, 95), WINDOW), at(95), "all of the step");
+}
+
+/// Two strata, of which one fails ten times as often, and how much of each side's requests belongs to it.
+struct Mix {
+    /// Whether the metric tells them apart.
+    apart: bool,
+    hard: SidePair<f64>,
+    /// How many times as bad the target is in each of them.
+    times: f64,
+}
+
+impl Mix {
+    /// What a step of 400 looks comes to, or the first look at which the gate fails the target.
+    fn play(&self, seed: u64) -> (Option<usize>, Learnt) {
+        let strata = Split { label: "route".into(), counted: "by e".into(), total: "by t".into() };
+        let strata = self.apart.then(|| Box::new(strata));
+        let source = MetricSource::ErrorRate { errors: "e".into(), total: "t".into(), strata };
+        let spec = MetricSpec { source, max: 0.1, detect: None, ..spec() };
+        let proof = Proof { above: 10_000.0, worse: 1_111.0 };
+        let (mut record, mut random, mut totals) = (Record::new(&spec, WINDOW), Random::new(seed), Vec::new());
+        totals.push(Strata::default());
+        let mut found = None;
+        let mut learnt = record.learn(at(0), stage(0, 0, 0), Some(total(&totals[0])));
+        for look in 1..=400 {
+            let mut side = |hard: f64, times: f64, all: f64| {
+                let mut stratum = |part: f64, chance: f64| (random.part(all * part, chance * times), all * part);
+                [("easy", stratum(1.0 - hard, 0.004)), ("hard", stratum(hard, 0.04))]
+                    .map(|(name, counted)| (name.to_owned(), counted))
+                    .into()
+            };
+            let news = Strata::of(side(self.hard.source, 1.0, 900.0), side(self.hard.target, self.times, 100.0));
+            let sum = totals[look - 1].with(&news, |total, news| (total.0 + news.0, total.1 + news.1));
+            totals.push(sum);
+            let recent =
+                totals[look].with(&totals[look.saturating_sub(60)], |now, then| (now.0 - then.0, now.1 - then.1));
+            let now = i64::try_from(look).unwrap();
+            let (whole, recent) = (total(&totals[look]), Reading { anchor: at(now - 60), ..total(&recent) });
+            learnt = record.look(at(now), stage(0, 0, 0), Some(whole), Some(&recent));
+            let counts = |(bad, total): Counted| SideSample::Counts { bad, total };
+            let sample = SidePair { source: counts(recent.source), target: counts(recent.target) };
+            if slo::judge(&spec, &sample, Some(&learnt), proof).verdict == Verdict::Fail {
+                found = Some(look);
+                break;
+            }
+        }
+        (found, learnt)
+    }
+
+    /// How many of so many targets are found to be bad.
+    fn found(&self, targets: u64) -> usize {
+        (0..targets).filter(|seed| self.play(*seed).0.is_some()).count()
+    }
+}
+
+/// The totals of all strata since the beginning.
+fn total(strata: &Strata) -> Reading {
+    let sum = |side: fn(&SidePair<Counted>) -> Counted| {
+        strata.iter().fold((0.0, 0.0), |sum, (_, counted)| (sum.0 + side(counted).0, sum.1 + side(counted).1))
+    };
+    let (source, target) = (sum(|counted| counted.source), sum(|counted| counted.target));
+    Reading { anchor: at(0), source, target, strata: strata.clone() }
+}
+
+/// Simpson's paradox, both ways: requests are not dealt out alike, as where a plane splits by path.
+#[test]
+fn a_shift_of_the_mix_neither_raises_nor_hides_an_alarm() {
+    let more = SidePair { source: 0.1, target: 0.6 };
+    let healthy = |apart| Mix { apart, hard: more.clone(), times: 1.0 }.found(200);
+    assert_eq!((healthy(false), healthy(true)), (200, 0), "more of what is hard is not worse");
+    let less = SidePair { source: 0.6, target: 0.05 };
+    let worse = |apart| Mix { apart, hard: less.clone(), times: 2.5 }.found(50);
+    assert_eq!((worse(false), worse(true)), (0, 50), "less of what is hard hides nothing");
+    let as_dealt = SidePair { source: 0.3, target: 0.3 };
+    let same = |apart| {
+        let looks = (0..51).map(|seed| Mix { apart, hard: as_dealt.clone(), times: 2.0 }.play(seed).0.unwrap_or(999));
+        let mut looks: Vec<_> = looks.collect();
+        looks.sort_unstable();
+        looks[25] as f64
+    };
+    let (together, apart) = (same(false), same(true));
+    assert!(apart <= 1.25 * together, "where the mix is the same telling apart costs little: {together} and {apart}");
 }

@@ -103,12 +103,15 @@ fn a_target_that_turns_bad_late_is_found() {
 #[test]
 fn the_gain_is_what_is_learnt() {
     let alternatives = Alternatives::for_finding(2.0);
-    let gain = alternatives.gain(0.1, 0.1 * 2.0 / 1.1);
+    let gain = alternatives.gain(&[Kind { events: 1.0, share: 0.1, truth: 0.1 * 2.0 / 1.1 }]);
     // The divergence of the two Bernoulli distributions.
     let (p, q): (f64, f64) = (0.2 / 1.1, 0.1);
     let divergence = p * (p / q).ln() + (1.0 - p) * ((1.0 - p) / (1.0 - q)).ln();
     assert!((gain.mean - divergence).abs() < 1e-12);
-    assert!(alternatives.gain(0.1, 0.1).mean < 0.0, "nothing is learnt from a healthy target");
+    assert!(
+        alternatives.gain(&[Kind { events: 1.0, share: 0.1, truth: 0.1 }]).mean < 0.0,
+        "nothing is learnt from a healthy target"
+    );
 }
 
 proptest! {
@@ -133,7 +136,7 @@ proptest! {
 #[test]
 fn the_gain_varies_as_the_two_ways_an_event_can_go() {
     let (truth, q): (f64, f64) = (0.2 / 1.1, 0.1);
-    let gain = Alternatives::for_finding(2.0).gain(q, truth);
+    let gain = Alternatives::for_finding(2.0).gain(&[Kind { events: 1.0, share: q, truth }]);
     let (bad, good) = ((truth / q).ln(), ((1.0 - truth) / (1.0 - q)).ln());
     let spread = truth * (1.0 - truth) * (bad - good).powi(2);
     assert!((gain.variance / spread - 1.0).abs() < 1e-9, "{gain:?}, not {spread}");

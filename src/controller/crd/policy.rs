@@ -250,6 +250,8 @@ pub struct ErrorRate {
     pub errors: String,
     /// Counts all requests.
     pub total: String,
+    /// A label of the counters: requests are compared with the source's of the same value.
+    pub strata: Option<String>,
 }
 
 /// Queries of a rate of slow requests.
@@ -259,6 +261,8 @@ pub struct SlowRate {
     pub within: String,
     /// Counts all requests.
     pub total: String,
+    /// A label of the counters: requests are compared with the source's of the same value.
+    pub strata: Option<String>,
 }
 
 /// The counters of a plane.

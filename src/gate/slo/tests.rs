@@ -1,12 +1,13 @@
 use super::*;
+use crate::analysis::strata::Strata;
 use crate::migration::snapshot::SidePair;
-use crate::policy::metric::Silence;
+use crate::policy::metric::{Silence, Strata as Split};
 use crate::policy::{MetricSource, Name};
 
 const PROOF: Proof = Proof { above: 2_000.0, worse: 2_000.0 };
 
 fn spec(baseline: Option<Baseline>) -> MetricSpec {
-    let source = MetricSource::ErrorRate { errors: "e".into(), total: "t".into() };
+    let source = MetricSource::ErrorRate { errors: "e".into(), total: "t".into(), strata: None };
     MetricSpec {
         name: Name::new("errors").unwrap(),
         source,
@@ -23,7 +24,8 @@ fn counts(bad: f64, total: f64) -> SideSample {
 }
 
 fn learnt(above: f64, worse: f64) -> Learnt {
-    Learnt { above, worse, gathered: SidePair { source: (90.0, 9_000.0), target: (10.0, 1_000.0) } }
+    let gathered = SidePair { source: (90.0, 9_000.0), target: (10.0, 1_000.0) };
+    Learnt { above, worse, gathered, strata: Strata::default(), like: None }
 }
 
 fn proof(spec: &MetricSpec) -> Proof {
@@ -114,7 +116,7 @@ fn a_step_is_left_only_once_the_named_regression_would_have_shown() {
     let after = |requests: f64| {
         let gathered =
             SidePair { source: (requests * 0.009, requests * 0.9), target: (requests * 0.001, requests * 0.1) };
-        Learnt { above: 0.1, worse: 0.1, gathered }
+        Learnt { gathered, ..learnt(0.1, 0.1) }
     };
     let judged = |learnt: &Learnt| {
         judge(&spec, &SidePair { source: counts(9.0, 900.0), target: counts(1.0, 100.0) }, Some(learnt), PROOF)
@@ -246,4 +248,44 @@ fn what_is_missing_to_have_seen_a_regression_is_told() {
     ];
     let expected = [Some("nothing"), Some("19.48%"), Some("5.53%"), Some("0.58%"), None];
     assert_eq!(parts, expected.map(|part| part.map(|part| format!("; {part} {seen}"))));
+}
+
+#[test]
+fn in_strata_the_source_is_judged_by_the_targets_mix() {
+    let split = Split { label: "route".into(), counted: "by e".into(), total: "by t".into() };
+    let source = MetricSource::ErrorRate { errors: "e".into(), total: "t".into(), strata: Some(Box::new(split)) };
+    let spec = MetricSpec { source, ..spec(Some(Baseline::Source)) };
+    let (seen, target) = (counts(2.0, 1_000.0), counts(50.0, 1_000.0));
+    for (evidence, like, expected) in [
+        // The source would fail as much with that mix: that excuses, unless the target is worse with it too.
+        ((1e9, 1.0), Some(((60.0, 1_000.0), (50.0, 1_000.0))), Verdict::Pass),
+        ((1e9, 1e9), Some(((40.0, 1_000.0), (50.0, 1_000.0))), Verdict::Fail),
+        ((1e9, 1.0), Some(((2.0, 1_000.0), (50.0, 1_000.0))), Verdict::Fail),
+        // What was worse and shows no more in what is alike.
+        ((1.0, 1e9), Some(((60.0, 1_000.0), (50.0, 1_000.0))), Verdict::Pass),
+        ((1.0, 1e9), Some(((4.0, 800.0), (5.0, 800.0))), Verdict::Fail),
+        // They share no stratum.
+        ((1.0, 1e9), None, Verdict::NoData),
+        ((1e9, 1.0), None, Verdict::Fail),
+    ] {
+        let like = like.map(|(source, target)| SidePair { source, target });
+        let learnt = Learnt { like: like.clone(), ..learnt(evidence.0, evidence.1) };
+        assert_eq!(verdict(&spec, seen.clone(), target.clone(), Some(&learnt)), expected, "{evidence:?} {like:?}");
+    }
+}
+
+#[test]
+fn strata_that_are_not_shared_do_not_count_towards_what_would_have_shown() {
+    let split = Split { label: "route".into(), counted: "by e".into(), total: "by t".into() };
+    let source = MetricSource::ErrorRate { errors: "e".into(), total: "t".into(), strata: Some(Box::new(split)) };
+    let spec = MetricSpec { source, detect: Some(Regression::Times(2.0)), ..spec(Some(Baseline::Source)) };
+    let counted = |name: &str, bad: f64, all: f64| [(name.to_owned(), (bad, all))].into();
+    let judged = |target: &str| {
+        let strata = Strata::of(counted("cart", 540.0, 54_000.0), counted(target, 60.0, 6_000.0));
+        let gathered = SidePair { source: (540.0, 54_000.0), target: (60.0, 6_000.0) };
+        let like = Some(SidePair { source: (1.0, 100.0), target: (1.0, 100.0) });
+        let learnt = Learnt { gathered, strata, like, ..learnt(0.1, 0.1) };
+        verdict(&spec, counts(9.0, 900.0), counts(1.0, 100.0), Some(&learnt))
+    };
+    assert_eq!((judged("cart"), judged("pay")), (Verdict::Pass, Verdict::NoData));
 }

@@ -22,6 +22,7 @@ pub(super) fn metrics(at: &Cursor<'_>, asking: Asking<'_>) -> Option<Vec<MetricS
     at.each_named(|item| {
         let mut fields = item.fields()?;
         let name = fields.require("name").and_then(|at| at.name());
+        let strata_at = ["errorRate", "slowRate"].iter().find_map(|kind| item.peek(kind)?.peek("strata"));
         let source = source(&mut fields, asking);
         let counts = !["quantile", "value", "alerts"].iter().any(|kind| item.peek(kind).is_some());
         let max = if counts { fields.require("max").and_then(|at| limit(&at)) } else { uncounted(&mut fields) };
@@ -40,6 +41,9 @@ pub(super) fn metrics(at: &Cursor<'_>, asking: Asking<'_>) -> Option<Vec<MetricS
             return at.refuse("is for metrics that count requests", None);
         }
         if let (Some(at), Some(None)) = (&detect_at, baseline) {
+            return at.refuse("compares with the source, which is not the baseline", Some("add baseline: source"));
+        }
+        if let (Some(at), Some(None)) = (&strata_at, baseline) {
             return at.refuse("compares with the source, which is not the baseline", Some("add baseline: source"));
         }
         Some(MetricSpec {

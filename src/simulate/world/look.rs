@@ -169,10 +169,7 @@ impl Sight {
                 readings.reach.read(now);
             }
             let recent = self.snapshot.metrics.get(&metric.name).and_then(|sample| reading(stamp(earlier), sample));
-            if let (Some(whole), Some(recent)) = (&totals, recent) {
-                readings.records[place].catch_up(stage, whole, &recent);
-            }
-            let learnt = readings.records[place].learn(now, stage, totals);
+            let learnt = readings.records[place].look(now, stage, totals, recent.as_ref());
             match self.snapshot.learnt.get_mut(&metric.name) {
                 Some(known) => *known = learnt,
                 None => _ = self.snapshot.learnt.insert(metric.name.clone(), learnt),

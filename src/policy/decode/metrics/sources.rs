@@ -17,12 +17,12 @@ pub(super) fn source(fields: &mut Fields<'_>, asking: Asking<'_>) -> Option<Metr
     }
     Some(match kind {
         "errorRate" => {
-            let (errors, total) = queries(&at, "errors")?;
-            MetricSource::ErrorRate { errors, total }
+            let (errors, total, strata) = queries(&at, "errors")?;
+            MetricSource::ErrorRate { errors, total, strata }
         }
         "slowRate" => {
-            let (within, total) = queries(&at, "within")?;
-            MetricSource::SlowRate { within, total }
+            let (within, total, strata) = queries(&at, "within")?;
+            MetricSource::SlowRate { within, total, strata }
         }
         "planeErrors" => {
             let mut fields = at.fields()?;
@@ -37,13 +37,27 @@ pub(super) fn source(fields: &mut Fields<'_>, asking: Asking<'_>) -> Option<Metr
     })
 }
 
-/// A query that counts some requests, called `some`, and one that counts all.
-fn queries(at: &Cursor<'_>, some: &'static str) -> Option<(String, String)> {
+/// A query that counts some requests, called `some`, one that counts all, and the label that tells kinds of them apart.
+fn queries(at: &Cursor<'_>, some: &'static str) -> Option<(String, String, Option<Box<Strata>>)> {
     let mut fields = at.fields()?;
     let counted = fields.require(some).and_then(|at| query(&at));
     let total = fields.require("total").and_then(|at| query(&at));
+    let label = fields.get("strata");
     fields.finish();
-    Some((counted?, total?))
+    let (counted, total) = (counted?, total?);
+    let strata = match label {
+        Some(label) => Some(Box::new(strata(&label, &counted, &total)?)),
+        None => None,
+    };
+    Some((counted, total, strata))
+}
+
+fn strata(at: &Cursor<'_>, counted: &str, total: &str) -> Option<Strata> {
+    let label = at.text()?;
+    match (promql::by(counted, &label), promql::by(total, &label)) {
+        (Ok(counted), Ok(total)) => Some(Strata { label, counted, total }),
+        (Err(why), _) | (_, Err(why)) => at.refuse(why.to_string(), Some(why.help())),
+    }
 }
 
 fn probe(at: &Cursor<'_>) -> Option<ProbeSpec> {
