@@ -48,7 +48,7 @@ lab-test: lab-install ## The scenarios between two real clusters
 bench-judgement: ## A million healthy comparisons, and how soon a bad target is found, beside other rules
 	cargo bench --bench judgement
 
-bench: ## Deciding, stories, the journal, a restart, asking Prometheus: each beside its goal or its limit
+bench: bench-judgement ## Judgement, deciding, stories, the journal, a restart, asking Prometheus: each beside its goal or its limit
 	cargo bench --bench core
 	cargo bench --bench asking
 

@@ -6,7 +6,11 @@
 //! long that takes to be found. Bursts, nights and the mix of a real service are in the recording. The very gates and records that drive a
 //! migration are asked, once in each grain.
 //!
-//! **Not replayed:** what planes and probes count, numbers with a range, steps that wait for people, and gates other than the metrics'.
+//! A number with a range cannot be divided: a target that is as good has the source's own, and a share of the requests behind it where
+//! those are known. So what few requests make of a quantile is not in it, and what is worse is that number made so many times worse.
+//!
+//! **Not replayed:** what planes and probes count, steps that wait for people, and gates other than the metrics'. Strata are replayed as one,
+//! because the requests are dealt out evenly.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,12 +18,14 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::forecast::time_at;
+use super::lasting::Since;
 use super::random::Random;
-use super::record::{self, Reading, Record, Stage};
+use super::record::{self, Learnt, Reading, Record, Stage};
 use super::statistics::Counted;
 use super::strata::Strata;
-use crate::gate::{Finding, Verdict, slo};
-use crate::migration::snapshot::{SidePair, SideSample};
+use crate::gate::{self, Finding, Known, Verdict};
+use crate::migration::snapshot::{MetricSample, SidePair, SideSample};
+use crate::policy::metric::{Range, ValueKind};
 use crate::policy::{MetricSource, MetricSpec, Name, Regression, ShiftPolicy, Weight};
 
 /// Times the recording is replayed, each time divided anew.
@@ -40,8 +46,40 @@ pub struct Recording {
     pub from: Timestamp,
     /// How long each is.
     pub grain: SignedDuration,
-    /// Every grain of each metric.
+    /// Every grain of each metric that counts.
     pub metrics: BTreeMap<Name, Vec<Grain>>,
+    /// What each metric with a range was at the end of every grain.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub numbers: BTreeMap<Name, Vec<SidePair<Option<Number>>>>,
+}
+
+impl Recording {
+    /// Whether there is anything of a metric.
+    pub fn has(&self, metric: &Name) -> bool {
+        self.metrics.contains_key(metric) || self.numbers.contains_key(metric)
+    }
+
+    /// How many grains there are.
+    pub fn grains(&self) -> usize {
+        let lengths = self.metrics.values().map(Vec::len).chain(self.numbers.values().map(Vec::len));
+        lengths.max().unwrap_or_default()
+    }
+
+    /// What a metric with a range was in a grain, of whichever side has it: the source's own, if both.
+    pub fn number(&self, metric: &Name, grain: usize) -> Option<Number> {
+        let SidePair { source, target } = self.numbers.get(metric)?.get(grain)?;
+        source.or(*target)
+    }
+}
+
+/// What a metric with a range was.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Number {
+    /// The number.
+    pub value: f64,
+    /// Requests behind it, where they were counted.
+    pub count: Option<f64>,
 }
 
 /// What replaying came to.
@@ -100,9 +138,8 @@ pub struct Detection {
 
 /// Replays a recording under a policy.
 pub fn backtest(policy: &ShiftPolicy, recording: &Recording, seed: u64) -> Backtest {
-    let replayed: Vec<_> =
-        policy.analysis.metrics.iter().filter(|spec| recording.metrics.contains_key(&spec.name)).collect();
-    let is_left_out = |spec: &&MetricSpec| !recording.metrics.contains_key(&spec.name);
+    let replayed: Vec<_> = policy.analysis.metrics.iter().filter(|spec| recording.has(&spec.name)).collect();
+    let is_left_out = |spec: &&MetricSpec| !recording.has(&spec.name);
     let left_out = policy.analysis.metrics.iter().filter(is_left_out).map(|spec| spec.name.clone()).collect();
     let replay = Replay { policy, recording, specs: replayed };
     let recorded = recording.grain.saturating_mul(i32::try_from(replay.counted()).unwrap_or(i32::MAX));
@@ -113,9 +150,9 @@ pub fn backtest(policy: &ShiftPolicy, recording: &Recording, seed: u64) -> Backt
     let weeks = ROUNDS as f64 * recorded.as_secs_f64() / (7.0 * 86_400.0);
     let mut detections = Vec::new();
     for spec in &replay.specs {
-        for regression in regressions(spec) {
+        for (told, harm) in replay.harms(spec) {
             for at in replay.weights() {
-                detections.extend(replay.worse(spec, regression, at, &mut Random::new(seed)));
+                detections.push(replay.worse(spec, (&told, harm), at, &mut Random::new(seed)));
             }
         }
     }
@@ -123,11 +160,23 @@ pub fn backtest(policy: &ShiftPolicy, recording: &Recording, seed: u64) -> Backt
     Backtest { recorded, rounds: ROUNDS, migrations, alarms, alarms_per_week, detections, left_out }
 }
 
-/// The regressions that are looked for; what counts slow requests also a fifth more of them.
-fn regressions(spec: &MetricSpec) -> Vec<Regression> {
-    let fifth = matches!(spec.source, MetricSource::SlowRate { .. }).then_some(Regression::Times(1.2));
-    let usual = [Regression::Times(2.0), Regression::Points(0.01)];
-    fifth.into_iter().chain(usual).collect()
+/// What is the matter with a target.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Harm {
+    /// Nothing.
+    None,
+    /// So great a part of its good requests is bad.
+    More(f64),
+    /// Its number is so many times as far towards the end of its range.
+    Times(f64),
+    /// One alert more fires.
+    Fires,
+}
+
+/// What one look sees of a metric.
+enum Seen {
+    Counted(Option<SidePair<Counted>>),
+    Number(MetricSample),
 }
 
 struct Replay<'a> {
@@ -137,14 +186,41 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    fn grains(&self) -> usize {
-        self.recording.metrics.values().map(Vec::len).max().unwrap_or_default()
-    }
-
     /// Grains in which anything was counted.
     fn counted(&self) -> usize {
-        let any = |index: &usize| self.specs.iter().any(|spec| self.pooled(spec, *index).is_some());
-        (0..self.grains()).filter(any).count()
+        let any = |index: &usize| {
+            let has = |spec: &&MetricSpec| {
+                self.pooled(spec, *index).is_some() || self.recording.number(&spec.name, *index).is_some()
+            };
+            self.specs.iter().any(has)
+        };
+        (0..self.recording.grains()).filter(any).count()
+    }
+
+    /// What targets are made worse by, in words and as it is done: errors of two sizes, of slow requests also a fifth more, and numbers that
+    /// rise as much. Nothing where nothing was counted, and what would be worse than everything.
+    fn harms(&self, spec: &MetricSpec) -> Vec<(String, Harm)> {
+        let times = [1.2, 2.0].map(Regression::Times);
+        if let MetricSource::Value(value) = &spec.source {
+            return match value.kind {
+                ValueKind::Alerts => vec![("fires".to_owned(), Harm::Fires)],
+                ValueKind::Value | ValueKind::Quantile => {
+                    times.into_iter().map(|times| (times.to_string(), Harm::Times(times.times_of(1.0)))).collect()
+                }
+            };
+        }
+        let sum = (0..self.recording.grains())
+            .filter_map(|index| self.pooled(spec, index))
+            .fold((0.0, 0.0), |sum, grain| (sum.0 + grain.0, sum.1 + grain.1));
+        // A service that never failed may fail all the same.
+        let healthy = (sum.0 + 0.5) / (sum.1 + 1.0);
+        let slow = matches!(spec.source, MetricSource::SlowRate { .. });
+        let regressions = times.into_iter().skip(usize::from(!slow)).chain([Regression::Points(0.01)]);
+        let harms = regressions.map(|regression| {
+            (regression.to_string(), healthy * (regression.times_of(healthy) - 1.0) / (1.0 - healthy))
+        });
+        let possible = harms.filter(|(_, more)| sum.1 > 0.0 && (0.0..1.0).contains(more));
+        possible.map(|(told, more)| (told, Harm::More(more))).collect()
     }
 
     fn weights(&self) -> Vec<(usize, Weight)> {
@@ -169,7 +245,7 @@ impl Replay<'_> {
     /// Migrations one after the other, each until its policy ends or its target goes back; how many there were.
     fn healthy(&self, random: &mut Random, alarms: &mut Vec<Alarm>) -> usize {
         let (mut index, mut migrations) = (0, 0);
-        while index < self.grains() {
+        while index < self.recording.grains() {
             migrations += 1;
             index = self.migration(index, random, alarms);
         }
@@ -184,11 +260,11 @@ impl Replay<'_> {
             let since = self.at(index);
             let stage = Stage { step, of: self.policy.steps.len(), since, settled: Some(since) };
             let lasts = time_at(self.policy, step);
-            while index < self.grains() && self.at(index).duration_since(since) < lasts {
+            while index < self.recording.grains() && self.at(index).duration_since(since) < lasts {
                 let now = self.at(index + 1);
                 let findings: Vec<Finding> = runs
                     .iter_mut()
-                    .map(|run| run.look(now, stage, self.divided(run.spec, index, weight, 0.0, random)))
+                    .map(|run| run.look(now, stage, self.seen(run.spec, index, weight, Harm::None, random)))
                     .collect();
                 index += 1;
                 let failed = runs.iter().zip(&findings).find(|(_, finding)| finding.verdict == Verdict::Fail);
@@ -202,18 +278,39 @@ impl Replay<'_> {
         index.max(1)
     }
 
+    /// What a migration would have seen of a metric in a grain.
+    fn seen(&self, spec: &MetricSpec, index: usize, weight: Weight, harm: Harm, random: &mut Random) -> Seen {
+        match &spec.source {
+            MetricSource::Value(value) => {
+                let number = self.recording.number(&spec.name, index);
+                let side = |share: f64, harm: Harm| match number {
+                    None => SideSample::NoData(NOTHING.to_owned()),
+                    Some(Number { count: Some(_), .. }) if share == 0.0 => SideSample::NoData("no series".to_owned()),
+                    Some(Number { value: known, count }) => SideSample::Value {
+                        value: harmed(value.range, known, harm),
+                        count: count.map(|count| count * share),
+                    },
+                };
+                let share = weight.fraction();
+                Seen::Number(SidePair { source: side(1.0 - share, Harm::None), target: side(share, harm) })
+            }
+            _ => Seen::Counted(self.divided(spec, index, weight, harm, random)),
+        }
+    }
+
     /// A grain divided between the sides, with so many more of the target's good requests made bad.
     fn divided(
         &self,
         spec: &MetricSpec,
         index: usize,
         weight: Weight,
-        more: f64,
+        harm: Harm,
         random: &mut Random,
     ) -> Option<SidePair<Counted>> {
         let (bad, total) = self.pooled(spec, index)?;
         let share = weight.fraction();
         let (all, theirs) = (total * share, random.part(bad, share));
+        let more = if let Harm::More(more) = harm { more } else { 0.0 };
         let worse = random.part((all - theirs).max(0.0), more);
         let source = (bad - theirs, total - all);
         Some(SidePair { source, target: ((theirs + worse).min(all), all) })
@@ -223,36 +320,27 @@ impl Replay<'_> {
     fn worse(
         &self,
         spec: &MetricSpec,
-        regression: Regression,
+        (told, harm): (&str, Harm),
         at: (usize, Weight),
         random: &mut Random,
-    ) -> Option<Detection> {
-        let sum = (0..self.grains())
-            .filter_map(|index| self.pooled(spec, index))
-            .fold((0.0, 0.0), |sum, grain| (sum.0 + grain.0, sum.1 + grain.1));
-        // A service that never failed may fail all the same.
-        let healthy = (sum.0 + 0.5) / (sum.1 + 1.0);
-        let more = healthy * (regression.times_of(healthy) - 1.0) / (1.0 - healthy);
-        if sum.1 <= 0.0 || !(0.0..1.0).contains(&more) {
-            return None;
-        }
+    ) -> Detection {
         let (step, weight) = at;
         let lasts = time_at(self.policy, step).as_secs_f64();
-        let starts = STARTS.min(self.grains());
-        let mut times: Vec<f64> = (0..starts)
-            .map(|start| self.until_found(spec, start * self.grains() / starts.max(1), at, more, random))
-            .collect();
+        let grains = self.recording.grains();
+        let starts = STARTS.min(grains);
+        let mut times: Vec<f64> =
+            (0..starts).map(|start| self.until_found(spec, start * grains / starts.max(1), at, harm, random)).collect();
         times.sort_by(f64::total_cmp);
         let median = times.get(times.len() / 2).copied().filter(|seconds| seconds.is_finite());
-        Some(Detection {
+        Detection {
             metric: spec.name.clone(),
-            regression: regression.to_string(),
+            regression: told.to_owned(),
             weight,
             lasts,
             targets: times.len(),
             found: times.iter().filter(|seconds| **seconds <= lasts).count(),
             median_seconds: median,
-        })
+        }
     }
 
     /// Seconds until one target is found; infinite where it never is. The recording is begun again at its end.
@@ -261,7 +349,7 @@ impl Replay<'_> {
         spec: &MetricSpec,
         start: usize,
         (step, weight): (usize, Weight),
-        more: f64,
+        harm: Harm,
         random: &mut Random,
     ) -> f64 {
         let grain = self.recording.grain;
@@ -269,8 +357,8 @@ impl Replay<'_> {
         let stage = Stage { step, of: self.policy.steps.len(), since, settled: Some(since) };
         let mut run = Run::new(self.policy, spec, since, grain);
         for passed in 0..PATIENCE {
-            let divided = self.divided(spec, (start + passed) % self.grains(), weight, more, random);
-            if run.look(self.at(passed + 1), stage, divided).verdict == Verdict::Fail {
+            let seen = self.seen(spec, (start + passed) % self.recording.grains(), weight, harm, random);
+            if run.look(self.at(passed + 1), stage, seen).verdict == Verdict::Fail {
                 return (passed + 1) as f64 * grain.as_secs_f64();
             }
         }
@@ -287,6 +375,7 @@ struct Run<'a> {
     totals: SidePair<Counted>,
     window: VecDeque<Option<SidePair<Counted>>>,
     grains: usize,
+    since: Since,
 }
 
 impl<'a> Run<'a> {
@@ -294,31 +383,76 @@ impl<'a> Run<'a> {
         let window = policy.analysis.window;
         let grains = (window.as_secs_f64() / grain.as_secs_f64()).round().max(1.0) as usize;
         let totals = SidePair { source: (0.0, 0.0), target: (0.0, 0.0) };
-        Self { policy, spec, record: Record::new(spec, window), anchor, totals, window: VecDeque::new(), grains }
+        Self {
+            policy,
+            spec,
+            record: Record::new(spec, window),
+            anchor,
+            totals,
+            window: VecDeque::new(),
+            grains,
+            since: Since::default(),
+        }
     }
 
     /// One look, as a migration makes it.
-    fn look(&mut self, now: Timestamp, stage: Stage, counted: Option<SidePair<Counted>>) -> Finding {
+    fn look(&mut self, now: Timestamp, stage: Stage, seen: Seen) -> Finding {
+        let (sample, learnt) = match seen {
+            Seen::Number(sample) => (sample, None),
+            Seen::Counted(counted) => {
+                let (sample, learnt) = self.count(now, stage, counted);
+                (sample, Some(learnt))
+            }
+        };
+        let analysis = &self.policy.analysis;
+        self.since = gate::follow(self.since, self.spec, &sample, now, analysis.window);
+        let (lasting, proof) = (self.since.lasting(now), analysis.proof(self.spec));
+        gate::judge(self.spec, &sample, Known { learnt: learnt.as_ref(), lasting, proof })
+    }
+
+    /// Takes in what was counted; what the window has, and what was learnt.
+    fn count(&mut self, now: Timestamp, stage: Stage, counted: Option<SidePair<Counted>>) -> (MetricSample, Learnt) {
         if let Some(counted) = &counted {
             add(&mut self.totals, counted);
         }
         let SidePair { source, target } = self.totals;
-        let reading =
-            counted.is_some().then_some(Reading { anchor: self.anchor, source, target, strata: Strata::default() });
+        let reading = Reading { anchor: self.anchor, source, target, strata: Strata::default() };
+        let reading = counted.is_some().then_some(reading);
         self.window.push_back(counted);
         if self.window.len() > self.grains {
             self.window.pop_front();
         }
-        let learnt = self.record.learn(now, stage, reading);
         let mut sum = SidePair { source: (0.0, 0.0), target: (0.0, 0.0) };
         self.window.iter().flatten().for_each(|counted| add(&mut sum, counted));
         let seen = self.window.iter().any(Option::is_some);
         let side = |(bad, total): Counted| match seen {
             true => SideSample::Counts { bad, total },
-            false => SideSample::NoData("nothing was recorded".to_owned()),
+            false => SideSample::NoData(NOTHING.to_owned()),
         };
         let sample = SidePair { source: side(sum.source), target: side(sum.target) };
-        slo::judge(self.spec, &sample, Some(&learnt), self.policy.analysis.proof(self.spec))
+        // Requests that are dealt out evenly have the same mix on both sides.
+        let like = seen.then(|| like_with_like(&sum));
+        (sample, Learnt { like, ..self.record.learn(now, stage, reading) })
+    }
+}
+
+/// Said where nothing was recorded.
+const NOTHING: &str = "nothing was recorded";
+
+/// The target's requests, and as many of the source's.
+fn like_with_like(sum: &SidePair<Counted>) -> SidePair<Counted> {
+    let SidePair { source, target } = *sum;
+    let part = if source.1 > 0.0 { target.1 / source.1 } else { 0.0 };
+    SidePair { source: (source.0 * part, source.1 * part), target }
+}
+
+/// A number of a target that this is the matter with: farther towards the end of its range.
+fn harmed(range: Range, value: f64, harm: Harm) -> f64 {
+    match harm {
+        Harm::None | Harm::More(_) => value,
+        Harm::Times(times) if range.max.is_some() => value * times,
+        Harm::Times(times) => value / times,
+        Harm::Fires => value + 1.0,
     }
 }
 
@@ -344,7 +478,86 @@ mod tests {
             from: Timestamp::UNIX_EPOCH,
             grain: SignedDuration::from_mins(1),
             metrics: [(Name::new("errors").unwrap(), (0..grains).map(grain).collect())].into(),
+            numbers: BTreeMap::new(),
         }
+    }
+
+    /// A policy with a quantile, alerts and a fraction of warm caches, and so many grains of half a minute of them.
+    fn numbers(quantile: impl Fn(usize) -> f64) -> (ShiftPolicy, Recording) {
+        let text = r#"
+apiVersion: crossfade.dev/v1alpha1
+kind: ShiftPolicy
+metadata: {name: numbers}
+spec:
+  steps: [{setWeight: 1}, {setWeight: 50}, {pause: {duration: 2h}}, {setWeight: 100}]
+  soak: 30m
+  analysis:
+    window: 1m
+    prometheus: {address: "http://p:9090"}
+    metrics:
+      - name: p99
+        quantile: {buckets: 'sum by (le) (increase(d_bucket{c="{{ cluster }}"}[{{ window }}]))', q: 0.99, max: 0.3, for: 2m}
+      - {name: pages, alerts: {matching: '{cluster="{{ cluster }}"}'}}
+      - name: warm
+        value: {query: 'max(warm{c="{{ cluster }}"})', min: 0.8}
+"#;
+        let policy = load(&[SourceFile { name: "p".into(), text: text.into() }]).unwrap().policies.remove(0);
+        let number = |value, count| SidePair { source: Some(Number { value, count }), target: None };
+        let all = |number: &dyn Fn(usize) -> SidePair<Option<Number>>| (0..720).map(number).collect::<Vec<_>>();
+        let numbers = [
+            ("p99", all(&|index| number(quantile(index), Some(6_000.0)))),
+            ("pages", all(&|_| number(0.0, None))),
+            ("warm", all(&|_| number(0.9, None))),
+        ];
+        let recording = Recording {
+            from: Timestamp::UNIX_EPOCH,
+            grain: SignedDuration::from_secs(30),
+            metrics: BTreeMap::new(),
+            numbers: numbers.map(|(name, numbers)| (Name::new(name).unwrap(), numbers)).into(),
+        };
+        (policy, recording)
+    }
+
+    #[test]
+    fn numbers_are_replayed_by_their_range_and_its_time() {
+        let (policy, recording) = numbers(|index| if index % 100 == 7 { 0.9 } else { 0.2 });
+        let result = backtest(&policy, &recording, 1);
+        assert_eq!((result.alarms.len(), result.left_out.len()), (0, 0), "one look out of range is not two minutes");
+        assert_eq!(result.recorded, SignedDuration::from_hours(6));
+        let found = |metric: &str, told: &str, percent: u16| {
+            let weight = Weight::percent_saturating(percent);
+            let is = |detection: &&Detection| {
+                detection.metric.as_str() == metric && detection.regression == told && detection.weight == weight
+            };
+            result.detections.iter().find(is).unwrap().median_seconds
+        };
+        assert_eq!(found("p99", "2x", 50), Some(150.0), "out of range from its first look, for two minutes");
+        assert_eq!(found("p99", "1.2x", 50), None, "a fifth more is within range");
+        assert_eq!(found("p99", "2x", 1), Some(150.0));
+        assert_eq!((found("pages", "fires", 50), found("warm", "1.2x", 50)), (Some(30.0), Some(90.0)));
+        let text = serde_json::to_string(&recording).unwrap();
+        assert_eq!(serde_json::from_str::<Recording>(&text).unwrap(), recording);
+    }
+
+    #[test]
+    fn a_number_that_leaves_its_range_on_a_healthy_target_is_a_false_alarm_unless_the_source_excuses_it() {
+        let (mut policy, mut recording) = numbers(|index| if (60..70).contains(&index) { 0.9 } else { 0.2 });
+        let alarms = |policy: &ShiftPolicy, recording: &Recording| {
+            let alarms = backtest(policy, recording, 1).alarms.into_iter();
+            alarms.filter(|alarm| alarm.weight < Weight::FULL).collect::<Vec<_>>()
+        };
+        let found = alarms(&policy, &recording);
+        assert!(
+            !found.is_empty() && found.iter().all(|alarm| alarm.account.contains("out of range for 2m")),
+            "{found:?}"
+        );
+        // Of few requests a quantile says nothing.
+        let few = recording.numbers.values_mut().flatten().filter_map(|sides| sides.source.as_mut()?.count.as_mut());
+        few.for_each(|count| *count = 60.0);
+        assert_eq!(alarms(&policy, &recording), []);
+        policy.analysis.metrics[0].min_samples = 1;
+        policy.analysis.metrics[0].baseline = Some(crate::policy::Baseline::Source);
+        assert_eq!(alarms(&policy, &recording), []);
     }
 
     #[test]

@@ -141,7 +141,7 @@ fn lines(policy: &ShiftPolicy, recording: &Recording, result: &Backtest) -> Vec<
     }
     let left_out: Vec<_> = result.left_out.iter().map(ToString::to_string).collect();
     if !left_out.is_empty() {
-        lines.push(format!("not replayed, because it counts nothing in Prometheus: {}", left_out.join(", ")));
+        lines.push(format!("not replayed, because Prometheus is not asked for it: {}", left_out.join(", ")));
     }
     lines
 }

@@ -1,9 +1,10 @@
-//! What was recorded, drawn: the fraction of bad requests over time, the limit, and where healthy targets went back. PURE.
+//! What was recorded, drawn: the fraction of bad requests over time, or a metric's number, the limit, and where healthy targets went back. PURE.
 
 use std::fmt::Write;
 
-use crate::analysis::backtest::{Backtest, Recording};
-use crate::policy::{MetricSpec, ShiftPolicy};
+use crate::analysis::backtest::{Backtest, Number, Recording};
+use crate::policy::metric::{Range, ValueSpec};
+use crate::policy::{MetricSource, MetricSpec, ShiftPolicy};
 
 /// Columns of a chart in the terminal.
 const WIDTH: usize = 72;
@@ -11,25 +12,60 @@ const WIDTH: usize = 72;
 const HEIGHT: usize = 6;
 const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The greatest fraction of bad requests in each of so many equal parts of the recording; none where nothing was counted.
-fn columns(recording: &Recording, spec: &MetricSpec, width: usize) -> Vec<Option<f64>> {
-    let Some(grains) = recording.metrics.get(&spec.name) else { return Vec::new() };
-    let mut columns = vec![None; width.min(grains.len())];
-    let wide = columns.len();
-    for (index, grain) in grains.iter().enumerate() {
-        let (source, target) = (grain.source.unwrap_or_default(), grain.target.unwrap_or_default());
-        let (bad, all) = (source.0 + target.0, source.1 + target.1);
-        if all > 0.0 {
-            let column: &mut Option<f64> = &mut columns[index * wide / grains.len()];
-            *column = Some(column.unwrap_or_default().max(bad / all));
+/// A metric as it is drawn.
+struct Drawn {
+    /// The greatest value in each of so many equal parts of the recording; none where there was nothing.
+    columns: Vec<Option<f64>>,
+    /// The end of the range that is drawn, and its name.
+    limit: (f64, &'static str),
+    /// Where the chart ends.
+    top: f64,
+    /// The top and the limit in words.
+    told: [String; 2],
+    /// What is drawn.
+    what: &'static str,
+}
+
+impl Drawn {
+    fn new(recording: &Recording, spec: &MetricSpec, width: usize) -> Self {
+        let grains = recording.grains();
+        let mut columns = vec![None; width.min(grains)];
+        let wide = columns.len();
+        for index in 0..grains {
+            if let Some(value) = value(recording, spec, index) {
+                let column: &mut Option<f64> = &mut columns[index * wide / grains];
+                *column = Some(column.map_or(value, |known| known.max(value)));
+            }
         }
+        let (limit, what) = match &spec.source {
+            MetricSource::Value(ValueSpec { range: Range { max: Some(max), .. }, .. }) => ((*max, "max"), "its number"),
+            MetricSource::Value(ValueSpec { range, .. }) => ((range.min.unwrap_or_default(), "min"), "its number"),
+            _ => ((spec.max, "max"), "bad requests"),
+        };
+        let top = columns.iter().flatten().fold(limit.0, |top, value| top.max(*value));
+        let top = if top > 0.0 { top } else { 1.0 };
+        let told = |number: f64| match spec.source {
+            MetricSource::Value(_) => format!("{number}"),
+            _ => format!("{:.3}%", number * 100.0),
+        };
+        Self { columns, limit, top, told: [told(top), told(limit.0)], what }
     }
-    columns
+}
+
+/// The fraction of bad requests in a grain, or the number a metric was.
+fn value(recording: &Recording, spec: &MetricSpec, index: usize) -> Option<f64> {
+    if let Some(Number { value, .. }) = recording.number(&spec.name, index) {
+        return Some(value);
+    }
+    let grain = recording.metrics.get(&spec.name)?.get(index)?;
+    let (source, target) = (grain.source.unwrap_or_default(), grain.target.unwrap_or_default());
+    let (bad, all) = (source.0 + target.0, source.1 + target.1);
+    (all > 0.0).then(|| bad / all)
 }
 
 /// In which of so many parts healthy targets went back for a metric.
 fn alarms(recording: &Recording, spec: &MetricSpec, result: &Backtest, width: usize) -> Vec<bool> {
-    let grains = recording.metrics.get(&spec.name).map_or(0, Vec::len);
+    let grains = recording.grains();
     let mut marks = vec![false; width];
     let lasts = recording.grain.as_secs_f64() * grains as f64;
     for alarm in result.alarms.iter().filter(|alarm| alarm.metric == spec.name) {
@@ -44,17 +80,12 @@ fn alarms(recording: &Recording, spec: &MetricSpec, result: &Backtest, width: us
 /// A chart of each metric, in blocks.
 pub(super) fn terminal(policy: &ShiftPolicy, recording: &Recording, result: &Backtest) -> Vec<String> {
     let mut lines = Vec::new();
-    for spec in policy.analysis.metrics.iter().filter(|spec| recording.metrics.contains_key(&spec.name)) {
-        let columns = columns(recording, spec, WIDTH);
-        let top = columns.iter().flatten().fold(spec.max, |top, fraction| top.max(*fraction));
-        let limit = (spec.max / top * HEIGHT as f64).ceil() as usize;
+    for spec in policy.analysis.metrics.iter().filter(|spec| recording.has(&spec.name)) {
+        let Drawn { columns, limit: (limit, end), top, told: [highest, allowed], what } =
+            Drawn::new(recording, spec, WIDTH);
+        let limit = (limit / top * HEIGHT as f64).ceil() as usize;
         lines.push(String::new());
-        lines.push(format!(
-            "{}: bad requests, up to {:.3}%; - is max, {:.3}%",
-            spec.name,
-            top * 100.0,
-            spec.max * 100.0
-        ));
+        lines.push(format!("{}: {what}, up to {highest}; - is {end}, {allowed}", spec.name));
         for row in (1..=HEIGHT).rev() {
             let cell = |fraction: &Option<f64>| {
                 let filled = fraction.map_or(0.0, |fraction| fraction / top * HEIGHT as f64 - (row - 1) as f64);
@@ -80,8 +111,7 @@ pub(super) fn svg(policy: &ShiftPolicy, recording: &Recording, result: &Backtest
     const WIDE: f64 = 960.0;
     const TALL: f64 = 160.0;
     const APART: f64 = 210.0;
-    let drawn: Vec<_> =
-        policy.analysis.metrics.iter().filter(|spec| recording.metrics.contains_key(&spec.name)).collect();
+    let drawn: Vec<_> = policy.analysis.metrics.iter().filter(|spec| recording.has(&spec.name)).collect();
     let height = APART * drawn.len().max(1) as f64;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
@@ -89,17 +119,16 @@ pub(super) fn svg(policy: &ShiftPolicy, recording: &Recording, result: &Backtest
         WIDE + 40.0
     );
     for (index, spec) in drawn.into_iter().enumerate() {
-        let columns = columns(recording, spec, WIDE as usize);
-        let top = columns.iter().flatten().fold(spec.max, |top, fraction| top.max(*fraction));
-        let y = |fraction: f64| TALL * (1.0 - fraction / top);
+        let Drawn { columns, limit: (limit, end), top, told: [highest, _], what } =
+            Drawn::new(recording, spec, WIDE as usize);
+        let y = |value: f64| TALL * (1.0 - value / top);
         let x = |column: usize| WIDE * column as f64 / columns.len().max(1) as f64;
         let _ = writeln!(svg, "<g transform=\"translate(20,{})\">", APART * index as f64 + 30.0);
-        let _ =
-            writeln!(svg, "<text y=\"-8\">{}: bad requests, up to {:.3}%; dashed: max</text>", spec.name, top * 100.0);
+        let _ = writeln!(svg, "<text y=\"-8\">{}: {what}, up to {highest}; dashed: {end}</text>", spec.name);
         let points = columns.iter().enumerate().filter_map(|(column, fraction)| Some((column, (*fraction)?)));
         let points: Vec<_> = points.map(|(column, fraction)| format!("{:.1},{:.1}", x(column), y(fraction))).collect();
         let _ = writeln!(svg, "<polyline fill=\"none\" stroke=\"#2a6\" points=\"{}\"/>", points.join(" "));
-        let limit = y(spec.max);
+        let limit = y(limit);
         let _ = writeln!(
             svg,
             "<line x2=\"{WIDE}\" y1=\"{limit:.1}\" y2=\"{limit:.1}\" stroke=\"#888\" stroke-dasharray=\"6 4\"/>"

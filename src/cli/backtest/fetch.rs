@@ -1,13 +1,17 @@
 //! What Prometheus has recorded of a migration's metrics. IO.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::analysis::backtest::{Grain, Recording};
+use crate::analysis::backtest::{Grain, Number, Recording};
 use crate::analysis::prometheus::{Prometheus, PrometheusError};
 use crate::analysis::questions::Questions;
 use crate::analysis::statistics::Counted;
-use crate::policy::{Assignment, Queries};
+use crate::migration::snapshot::SidePair;
+use crate::policy::metric::ValueSpec;
+use crate::policy::{Assignment, MetricSource, Queries};
 
 /// Points asked for at a time. Servers refuse more than 11,000.
 const AT_A_TIME: usize = 5_000;
@@ -25,8 +29,14 @@ pub(super) async fn recording(
     anyhow::ensure!(grains <= MOST, "{grains} grains are more than {MOST}; look less finely, or less far back");
     let span = Span { first: now - (grains - 1) as f64 * grain.as_secs_f64(), grain, grains };
     let questions = Questions { assignment, window: grain };
-    let mut metrics = std::collections::BTreeMap::new();
+    let (mut metrics, mut numbers) = (BTreeMap::new(), BTreeMap::new());
     for spec in &assignment.policy.analysis.metrics {
+        if let MetricSource::Value(value) = &spec.source {
+            let source = number(prometheus, value, assignment.migration.source.name(), assignment, &span).await?;
+            let target = number(prometheus, value, assignment.migration.target.name(), assignment, &span).await?;
+            let sides = source.into_iter().zip(target).map(|(source, target)| SidePair { source, target }).collect();
+            numbers.insert(spec.name.clone(), sides);
+        }
         let Some(queries) = spec.source.queries() else { continue };
         let source = side(prometheus, &questions, queries, assignment.migration.source.name(), &span).await?;
         let target = side(prometheus, &questions, queries, assignment.migration.target.name(), &span).await?;
@@ -34,7 +44,7 @@ pub(super) async fn recording(
         metrics.insert(spec.name.clone(), grains);
     }
     let from = Timestamp::from_millisecond(((span.first - grain.as_secs_f64()) * 1000.0) as i64)?;
-    Ok(Recording { from, grain, metrics })
+    Ok(Recording { from, grain, metrics, numbers })
 }
 
 struct Span {
@@ -59,6 +69,26 @@ async fn side(
         Some((if queries.counts_bad { counted } else { total - counted }, total))
     };
     Ok(counted.into_iter().zip(total).map(grain).collect())
+}
+
+/// What a number of one side was at the end of each grain: asked as a migration asks for it, over the policy's own window.
+async fn number(
+    prometheus: &Prometheus,
+    value: &ValueSpec,
+    cluster: &str,
+    assignment: &Assignment,
+    span: &Span,
+) -> anyhow::Result<Vec<Option<Number>>> {
+    let questions = Questions::of(assignment);
+    let known = values(prometheus, &questions.render(&value.query, cluster), span).await?;
+    let counts = match &value.total {
+        Some(total) => values(prometheus, &questions.render(total, cluster), span).await?,
+        None => vec![None; known.len()],
+    };
+    // As `questions` has it: no requests counted are none.
+    let count = |count: Option<f64>| value.total.is_some().then(|| count.unwrap_or_default());
+    let number = |(value, counted): (Option<f64>, Option<f64>)| Some(Number { value: value?, count: count(counted) });
+    Ok(known.into_iter().zip(counts).map(number).collect())
 }
 
 /// One number for each grain that has one.
