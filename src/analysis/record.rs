@@ -119,6 +119,8 @@ pub struct Record {
     last: Option<(Timestamp, Reading)>,
     /// The stage, and how many of its windows have been given their mass.
     given: Option<(Stage, i64)>,
+    /// Since when is gathered.
+    since: Option<Timestamp>,
     gathered: SidePair<Counted>,
     strata: Strata,
 }
@@ -137,6 +139,7 @@ impl Record {
             worse: nothing,
             last: None,
             given: None,
+            since: None,
             gathered: NOTHING,
             strata: Strata::default(),
         }
@@ -158,9 +161,9 @@ impl Record {
 
     /// Takes in what was counted until now; `None` where that could not be read.
     pub fn learn(&mut self, now: Timestamp, stage: Stage, reading: Option<Reading>) -> Learnt {
-        let reaches_back = |reading: &Reading| self.last.is_none() && reading.anchor >= stage.began();
-        self.may_begin(now, stage, reading.as_ref().is_some_and(reaches_back));
+        self.gather(stage);
         if let Some(reading) = reading {
+            let reaches_back = self.last.is_none() && reading.anchor >= stage.began();
             let (news, total) = match self.last.take() {
                 Some((_, last)) if last.anchor == reading.anchor => {
                     let (news, total) = rise(&last, reading);
@@ -172,7 +175,11 @@ impl Record {
                     (Some(reading.clone()).filter(|reading| reading.anchor >= counted), reading)
                 }
             };
-            news.into_iter().for_each(|news| self.count(news));
+            // A window whose requests nobody could count yet is given nothing yet: they may come late.
+            if let Some(news) = news.filter(|news| news.source.1 + news.target.1 > 0.0) {
+                self.may_begin(now, stage, reaches_back);
+                self.count(news);
+            }
             self.last = Some((now, total));
         }
         Learnt {
@@ -184,36 +191,45 @@ impl Record {
         }
     }
 
-    /// Takes in a time that this process has not seen, before it learns what was counted until now: `whole` since the stage began,
-    /// and `recent`, the part of it in the newest window. They are two looks, so that a target that turned bad lately is not hidden
-    /// by the good time before, as it would be in one.
+    /// Takes in a time that was not seen, before it learns what was counted until now: `whole` since an anchor, and `recent`, the part of
+    /// it in the newest window. They are two looks, so that a target that turned bad lately is not hidden by the good time before, as it
+    /// would be in one. A process that has just started has not seen it, nor one that was told old numbers for longer than a window.
     fn catch_up(&mut self, stage: Stage, whole: &Reading, recent: &Reading) {
-        if self.last.is_some() || whole.anchor < stage.began() || recent.anchor <= whole.anchor {
-            return;
-        }
         let before = |whole: Counted, recent: Counted| ((whole.0 - recent.0).max(0.0), (whole.1 - recent.1).max(0.0));
         let (source, target) = (before(whole.source, recent.source), before(whole.target, recent.target));
-        let strata = whole.strata.with(&recent.strata, before);
-        self.learn(recent.anchor, stage, Some(Reading { anchor: whole.anchor, source, target, strata }));
+        let unseen = match &self.last {
+            None => whole.anchor >= stage.began(),
+            Some((_, last)) => last.anchor == whole.anchor && (source.1 > last.source.1 || target.1 > last.target.1),
+        };
+        if unseen && recent.anchor > whole.anchor {
+            let strata = whole.strata.with(&recent.strata, before);
+            self.learn(recent.anchor, stage, Some(Reading { anchor: whole.anchor, source, target, strata }));
+        }
+    }
+
+    /// Gathers anew where a weight is. Soaking goes on at the weight of the last step, and so does what is gathered there.
+    fn gather(&mut self, stage: Stage) {
+        let soaks = stage.step == stage.of;
+        if !soaks && self.since != Some(stage.began()) {
+            self.gathered = NOTHING;
+            self.strata = Strata::default();
+        }
+        self.since = Some(stage.began());
     }
 
     /// Gives the windows of this stage that have begun their mass.
     fn may_begin(&mut self, now: Timestamp, stage: Stage, from_its_beginning: bool) {
         let passed = now.duration_since(stage.since).as_millis() / self.window.as_millis().max(1);
         let begun = i64::try_from(passed).unwrap_or(i64::MAX - 1).max(0) + 1;
-        // Soaking goes on at the weight of the last step, and so does what is gathered there.
-        let soaks = stage.step == stage.of;
-        if !soaks && self.given.is_none_or(|(known, _)| known.began() != stage.began()) {
-            self.gathered = NOTHING;
-            self.strata = Strata::default();
-        }
-        let mass = match self.given {
+        let (mass, begun) = match self.given {
+            // What came late belongs to windows that may have been given theirs.
             Some((known, given)) if known.step == stage.step && known.since == stage.since => {
-                stage.mass(begun) - stage.mass(given)
+                let begun = begun.max(given);
+                (stage.mass(begun) - stage.mass(given), begun)
             }
-            Some(_) => stage.mass(begun),
-            None if from_its_beginning => stage.mass(1),
-            None => stage.mass(begun) - stage.mass(begun - 1),
+            Some(_) => (stage.mass(begun), begun),
+            None if from_its_beginning => (stage.mass(1), begun),
+            None => (stage.mass(begun) - stage.mass(begun - 1), begun),
         };
         self.above.may_begin(mass);
         self.worse.may_begin(mass);

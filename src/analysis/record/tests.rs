@@ -87,6 +87,24 @@ fn a_target_that_turned_bad_while_nobody_looked_is_not_hidden_by_the_good_time_b
 }
 
 #[test]
+fn a_target_that_turned_bad_while_the_source_of_numbers_stood_still_is_found_by_the_first_new_ones() {
+    let total = |bad, of| reading(0, (0.0, 0.0), (bad, of)).unwrap();
+    let window = |at_: i64, bad, of| Reading { anchor: at(at_), ..total(bad, of) };
+    let mut record = fresh();
+    record.look(at(60), stage(1, 0, 0), Some(total(0.0, 12_000.0)), Some(&window(0, 0.0, 12_000.0)));
+    // For three minutes it tells what it told.
+    for now in [70, 100, 130, 160, 190, 220, 240] {
+        record.look(at(now), stage(1, 0, 0), Some(total(0.0, 12_000.0)), Some(&window(0, 0.0, 12_000.0)));
+    }
+    let late = record.look(at(245), stage(1, 0, 0), Some(total(300.0, 49_000.0)), Some(&window(185, 300.0, 12_000.0)));
+    assert!(late.above > 1e6, "{late:?}");
+    assert_eq!(late.gathered.target, (300.0, 49_000.0), "every request counts once");
+    // Its next look is one like any other.
+    let next = record.look(at(250), stage(1, 0, 0), Some(total(300.0, 50_000.0)), Some(&window(190, 300.0, 12_000.0)));
+    assert!(next.above < late.above, "{next:?}");
+}
+
+#[test]
 fn a_restart_loses_and_never_gains() {
     let learn = |record: &mut Record, now: i64| {
         let (looks, bad) = ((now * 10) as f64, now as f64);
