@@ -152,7 +152,7 @@ impl Entry {
 }
 
 /// Every plane's setting and every replica count before the first write. It never changes, so every state shares it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// When it was recorded.
     pub at: Timestamp,
@@ -163,7 +163,7 @@ pub struct Origin {
 }
 
 /// One plane before the first write.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlaneOrigin {
     /// Its weight.
     pub weight: Weight,

@@ -7,6 +7,7 @@ mod maps;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -19,10 +20,10 @@ use super::prometheus::PrometheusSpec;
 use super::weight::Weight;
 use super::window::Windows;
 
-/// A DNS-1123 name of something a user named: a migration, a policy, a plane, a metric, a namespace.
+/// A DNS-1123 name of something a user named: a migration, a policy, a plane, a metric, a namespace. Copies share the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Name(String);
+pub struct Name(Arc<str>);
 
 impl Name {
     /// The name, or `None` unless it is 1–63 lower-case letters, digits and inner dashes.
@@ -31,7 +32,7 @@ impl Name {
         let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         let edges = !text.starts_with('-') && !text.ends_with('-');
         let valid = (1..=63).contains(&text.len()) && edges && text.bytes().all(inner);
-        valid.then_some(Self(text))
+        valid.then(|| Self(text.into()))
     }
 
     /// The name as text.
