@@ -64,6 +64,17 @@ impl Page {
         let _ = write!(self.0, "<{name}{class}>{}</{name}>", escape(&text.to_string()));
     }
 
+    /// A cell that says which column it is of, for screens too narrow for columns.
+    fn cell(&mut self, column: &str, content: impl FnOnce(&mut Self)) {
+        let _ = write!(self.0, "<td data-of=\"{}\">", escape(column));
+        content(self);
+        self.raw("</td>");
+    }
+
+    fn text_cell(&mut self, column: &str, text: impl Display) {
+        self.cell(column, |page| page.raw(&escape(&text.to_string())));
+    }
+
     fn head(&mut self, columns: &[&str]) {
         self.raw("<thead><tr>");
         columns.iter().for_each(|column| self.element("th", "", column));
@@ -97,8 +108,8 @@ fn facts(report: &Report, page: &mut Page) {
     for fact in &report.facts {
         page.raw("<tr>");
         page.element("th", "", fact.what);
-        page.element("td", "", &fact.source);
-        page.element("td", "", &fact.target);
+        page.text_cell(&report.source, &fact.source);
+        page.text_cell(&report.target, &fact.target);
         page.raw("</tr>");
     }
     page.raw("</tbody></table></div></section>");
@@ -136,17 +147,14 @@ fn workloads(report: &Report, page: &mut Page) {
     for workload in sorted {
         page.raw("<tr>");
         page.element("td", "", &workload.object);
-        page.raw("<td>");
-        page.element("span", class(workload.effort), workload.effort);
-        page.raw("</td>");
-        page.element("td", "", workload.wave);
-        page.element("td", "", workload.replicas);
-        page.element("td", "", workload.requests);
-        page.raw("<td>");
-        for id in &workload.rules {
-            page.raw(&format!("<a href=\"#{id}\">{id}</a> "));
-        }
-        page.raw("</td></tr>");
+        page.cell("effort", |page| page.element("span", class(workload.effort), workload.effort));
+        page.text_cell("wave", workload.wave);
+        page.text_cell("pods", workload.replicas);
+        page.text_cell("asks for", workload.requests);
+        page.cell("because of", |page| {
+            workload.rules.iter().for_each(|id| page.raw(&format!("<a href=\"#{id}\">{id}</a> ")));
+        });
+        page.raw("</tr>");
     }
     page.raw("</tbody></table></div></section>");
 }
@@ -190,10 +198,8 @@ fn one_rule(rule: &Rule, found: &[&Finding], page: &mut Page) {
     for finding in found {
         page.raw("<tr>");
         page.element("td", "", finding.object.as_ref().map(ToString::to_string).unwrap_or_default());
-        page.raw("<td>");
-        page.element("code", "", &finding.field);
-        page.raw("</td>");
-        page.element("td", "", &finding.what);
+        page.cell("field", |page| page.element("code", "", &finding.field));
+        page.text_cell("what", &finding.what);
         page.raw("</tr>");
     }
     page.raw("</tbody></table></div></details>");

@@ -165,9 +165,13 @@ fn the_page(bazaar: &Bazaar) {
     for shown in ["<h1>From blue-admin to green-admin</h1>", "id=\"XF-U044\"", "<svg", "Deployment bazaar/shopfront"] {
         assert!(dom.contains(shown), "the browser has no {shown}");
     }
-    let picture = directory.join("report.png");
-    browser(directory, &file, &["--window-size=1200,1600", &format!("--screenshot={}", picture.display())]);
-    assert!(std::fs::metadata(&picture).unwrap().len() > 20_000, "the picture is empty");
+    // As on a telephone and on a desk.
+    for width in [420, 1280] {
+        let picture = directory.join(format!("report-{width}.png"));
+        let taken = [&format!("--window-size={width},1600"), &format!("--screenshot={}", picture.display())];
+        browser(directory, &file, &taken.map(String::as_str));
+        assert!(std::fs::metadata(&picture).unwrap().len() > 20_000, "the picture {width} wide is empty");
+    }
 }
 
 fn browser(directory: &Path, file: &Path, what: &[&str]) -> String {
