@@ -179,5 +179,5 @@ fn commit(state: &State, snapshot: &Snapshot, by: Mark) -> Result<(State, String
     let (origin, since) = (origin.clone(), snapshot.now);
     let jobs = snapshot.mirror.known().map(jobs::to_hand_over).unwrap_or_default();
     let phase = Phase::Committing { origin, by, since, objects, jobs, stage: CommitStage::Draining };
-    Ok((State { phase, paused: None, ..state.clone() }, "committed; the source is let go".into()))
+    Ok((State { phase, ..state.clone() }, "committed; the source is let go".into()))
 }

@@ -45,6 +45,19 @@ fn told(decision: &Decision) -> Vec<String> {
 const DRAINS: [&str; 2] = ["drain the source on edge", "drain the source on inner"];
 
 #[test]
+fn a_commit_is_taken_at_the_end_of_the_soak_and_not_before() {
+    let (state, world) = at("soaked");
+    let Phase::Soaking { since, .. } = &state.phase else { panic!("{:?}", state.phase) };
+    let end = *since + state.assignment.policy.soak;
+    for (now, accepted) in [(end - SignedDuration::from_millis(1), false), (end, true)] {
+        let mut world = World { now, ..world.clone() };
+        world.ask(Request::Commit);
+        let decision = decide(&state, &world.snapshot());
+        assert_eq!(decision.replies[0].accepted, accepted, "{}", decision.replies[0].message);
+    }
+}
+
+#[test]
 fn connections_are_waited_for_until_the_deadline_and_a_drain_for_ever() {
     let deadline = committing(CommitStage::Draining).0.assignment.policy.rollback.deadline;
     let past = deadline + SignedDuration::from_millis(1);
