@@ -7,8 +7,9 @@ use super::world::*;
 use crate::migration::command::Request;
 use crate::migration::decide::{Decision, decide};
 use crate::migration::snapshot::{Observed, SideSample, Snapshot};
-use crate::migration::state::{Phase, Standing, State};
+use crate::migration::state::{Entry, Phase, Standing, State};
 use crate::migration::waiting::WaitingOn;
+use crate::policy::Weight;
 
 fn step(state: &State) -> (usize, Standing) {
     match &state.phase {
@@ -83,6 +84,19 @@ fn drift_makes_a_window_begin_anew_and_nothing_that_is_proven() {
     away(&mut state, &mut world);
     world.planes.insert(name("edge"), percent(50));
     assert_eq!((step(&state).1, reason(&pass(&mut state, &mut world))), (Standing::Proven, "Approval"));
+}
+
+#[test]
+fn a_window_begins_anew_after_whatever_had_to_be_written_again() {
+    let (mut state, mut world) = at("in a window");
+    // As a hand that edits the state leaves it: a plane short of the weight in the middle of its window.
+    state.ledger.insert(name("edge"), Entry::Settled(Weight::ZERO));
+    world.planes.insert(name("edge"), Weight::ZERO);
+    let decision = pass(&mut state, &mut world);
+    assert_eq!((reason(&decision), step(&state).1), ("PlaneMoving", Standing::Moving));
+    until(&mut state, &mut world, waits_on("Window"));
+    let Standing::Settled(settled) = step(&state).1 else { panic!("{:?}", state.phase) };
+    assert!(world.now.duration_since(settled) <= SignedDuration::from_secs(2), "it is judged from now on");
 }
 
 #[test]
