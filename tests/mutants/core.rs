@@ -20,12 +20,17 @@ pub mod analysis {
     pub mod lasting;
     pub mod lint;
     pub mod power;
+    pub mod prometheus {
+        pub mod answer;
+        mod batch;
+    }
     pub mod promql;
     pub mod questions;
     pub mod random;
     pub mod record;
     pub mod sequential;
     pub mod statistics;
+    pub mod strata;
     pub mod template;
 }
 
