@@ -90,6 +90,7 @@ fn what_the_source_failed_earlier_in_a_step_excuses_only_while_the_window_reache
         // The window has more than the step.
         ((20.0, 500.0), Verdict::NoData),
         ((1.0, 500.0), Verdict::Fail),
+        ((5.0, 500.0), Verdict::Fail),
         // The window is of this step alone, and what it shows is over.
         ((200.0, 1_000.0), Verdict::Fail),
         ((200.0, 9_000.0), Verdict::Fail),

@@ -103,3 +103,12 @@ fn a_memo_is_read_as_it_was_written() {
     let text = serde_json::to_string(&memo).unwrap();
     assert_eq!(serde_json::from_str::<Memo>(&text).unwrap(), memo);
 }
+
+#[test]
+fn what_was_started_and_where_to_go_back_to_is_kept_from_the_first_write_until_commit() {
+    let (memo, mut state) = (memo(), at(50, 50).unwrap());
+    assert_eq!(Memo::of(&state).as_ref(), Some(&memo));
+    state.phase = Phase::Completed { at: Timestamp::UNIX_EPOCH };
+    assert_eq!(Memo::of(&state), None);
+    assert_eq!(Memo::of(&State::new(memo.assignment, Timestamp::UNIX_EPOCH)), None);
+}
