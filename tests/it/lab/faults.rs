@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::scenarios::{RATE, WAY, accepted, at_the_origin};
 use super::stage::{Lab, Load, Run, is_whole, lab as order};
@@ -187,4 +187,47 @@ fn j_a_link_that_is_cut_is_nobodys_fault() {
     let (failed, most) = (counts.number("failed"), 2 * u64::from(RATE) * 50 / 100);
     assert!(failed <= most, "{failed} of {} failed, the checks explain {most}", counts.number("sent"));
     println!("{failed} of {} requests failed, all before the edge's own checks saw the cut", counts.number("sent"));
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a step took is measured by another clock than the one that is set"
+)]
+fn k_a_clock_that_is_set_neither_hurries_nor_ends_anything() {
+    const HOUR: i64 = 3600;
+    let lab = Lab::reset();
+    let wall = lab.wall();
+    let load = lab.load(RATE, "600s");
+    let file = lab.file("5s");
+    let window = Duration::from_secs(5);
+    let (weights, mut run) = lab.watched(&WAY, || {
+        let mut run = lab.run_by(&wall, &file);
+        run.until_shows(1);
+        let shown = Instant::now();
+        wall.set(HOUR);
+        assert!((HOUR - 2..=HOUR + 2).contains(&wall.seen()), "{}", wall.seen());
+        run.until_shows(25);
+        assert!(shown.elapsed() > window - Duration::from_secs(1), "set forth: a step took {:?}", shown.elapsed());
+        wall.set(-60);
+        run.until_shows(50);
+        run.kill();
+        // It starts a minute before the last record of its journal.
+        let mut run = lab.run_by(&wall, &file);
+        run.until_shows(100);
+        run.kill();
+        // And three hours after it; no deadline has passed, and no window.
+        wall.set(3 * HOUR);
+        let mut run = lab.run_by(&wall, &file);
+        run.until_waiting("Commit", 100);
+        run
+    });
+    assert_eq!((&weights.reached[..], &weights.outside[..]), (&WAY[..], &[][..]));
+    wall.set(0);
+    accepted(&lab, &["abort", "--why", "the test has seen enough"]);
+    assert_eq!(run.exit(), 3);
+    at_the_origin(&lab);
+    let counts = load.end();
+    lab.nobody_failed(&counts);
+    println!("set an hour forth, back, and three hours forth; 0 of {} requests failed", counts.number("sent"));
 }

@@ -1,6 +1,6 @@
 //! Killed at every action, from 0 to 100 and on the way back: the same end, and no user notices.
 //!
-//! Each process is killed by the kernel at one record of its journal, and the next goes on. A point is new once; where a start
+//! Each process is killed by the kernel at one record of its journal, and the next goes on. A point is new twice; where a start
 //! leads to points that were had already, the next process lives one record longer, so that each life has its own end. `make
 //! test` kills at a sample, `make chaos` everywhere.
 
@@ -27,8 +27,8 @@ const NEVER: u32 = 60_000;
 struct Death {
     /// The first thing it recorded.
     start: String,
-    /// Where it was killed.
-    point: String,
+    /// Where it was killed: records that were written at once are one point each.
+    points: Vec<String>,
     /// Whether an action was recorded and not begun: the next process begins with the same one.
     open: bool,
     /// Requests sent by then, and how many of them failed.
@@ -43,14 +43,24 @@ impl Death {
         let counts = load.now();
         Self {
             start: life.get(1).map(|record| point(record, Kill::After(2))).unwrap_or_default(),
-            point: point(life.last().unwrap(), kill),
+            points: points(life, kill),
             open: matches!((life.last(), kill), (Some(Record::Intent { .. }), Kill::After(_))),
             requests: (counts.number("sent"), counts.number("failed")),
         }
     }
 }
 
-/// Where a process was killed, in words.
+/// Where a process was killed: at its last record, and at those of the same sort that may have been written with it.
+fn points(life: &[Record], kill: Kill) -> Vec<String> {
+    let [.., last] = life else { return Vec::new() };
+    let sort = std::mem::discriminant(last);
+    let together = life.iter().rev().take_while(|record| std::mem::discriminant(*record) == sort);
+    let mut points: Vec<String> = together.map(|record| point(record, kill)).collect();
+    points.reverse();
+    points
+}
+
+/// One record, and where that was, in words.
 fn point(last: &Record, kill: Kill) -> String {
     match (last, kill) {
         (Record::Opened { .. }, _) => "taken over".to_owned(),
@@ -100,7 +110,7 @@ fn killed_until_it_ends(
         }
         deaths.push(Death::read(lab, load, kill));
     }
-    panic!("{MOST} lives were not enough: {}", deaths.last().map(|death| death.point.as_str()).unwrap_or_default());
+    panic!("{MOST} lives were not enough: {}", deaths.last().map(|death| death.points.join(", ")).unwrap_or_default());
 }
 
 /// Every record: after each, and before each answer.
@@ -111,7 +121,8 @@ fn everywhere() -> impl FnMut(&[Death]) -> Kill {
             if before.last().is_some_and(|before| before.start != last.start) {
                 deepest = 0;
             }
-            let is_new = before.iter().all(|death| death.point != last.point);
+            // A decision may be recorded twice before its action begins: what has lasted since belongs to it.
+            let is_new = before.iter().filter(|death| death.points.last() == last.points.last()).count() < 2;
             let deeper = if is_new { at } else { deepest.max(at) + 1 };
             at = match (is_new, last.open) {
                 (true, true) => at + 1,
@@ -139,10 +150,12 @@ fn some() -> impl FnMut(&[Death]) -> Kill {
 fn tell(lab: &Lab, deaths: &[Death], records: usize) {
     for (number, death) in deaths.iter().enumerate() {
         let (sent, failed) = death.requests;
-        println!("  {:>3}  {sent:>7} {failed:>7}  {}", number + 1, death.point);
+        let more = death.points.len() - 1;
+        let with = if more > 0 { format!(", and {more} more with it") } else { String::new() };
+        println!("  {:>3}  {sent:>7} {failed:>7}  {}{with}", number + 1, death.points[more]);
     }
     if is_whole() {
-        let points: BTreeSet<&str> = deaths.iter().map(|death| death.point.as_str()).collect();
+        let points: BTreeSet<&str> = deaths.iter().flat_map(|death| &death.points).map(String::as_str).collect();
         for record in journal::read(&lab.journal()).unwrap().into_iter().skip(records) {
             let Record::Intent { action, .. } = record else { continue };
             for point in [recorded(&action), carried_out(&action)] {

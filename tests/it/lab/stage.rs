@@ -5,6 +5,7 @@ mod disk;
 mod load;
 mod relay;
 mod run;
+mod wall;
 mod weights;
 
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ declare -A PACKAGE_OF=(
   [/usr/lib/cni/bridge]=containernetworking-plugins [iptables]=iptables [nft]=nftables [conntrack]=conntrack
   [ip]=iproute2 [nsenter]=util-linux [pgrep]=procps [socat]=socat [jq]=jq [curl]=curl [openssl]=openssl
   [chromium]=chromium
-  [cc]=build-essential [python3]=python3 [pip3]=python3-pip [shellcheck]=shellcheck [strace]=strace
+  [cc]=build-essential [python3]=python3 [pip3]=python3-pip [shellcheck]=shellcheck [strace]=strace [faketime]=faketime
 )
 
 install_packages() {

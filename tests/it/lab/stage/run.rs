@@ -59,7 +59,7 @@ impl Lab {
         self.start(self.dressed(strace), file)
     }
 
-    fn start(&self, mut command: Command, file: &Path) -> Run<'_> {
+    pub(super) fn start(&self, mut command: Command, file: &Path) -> Run<'_> {
         let open = |name| File::options().create(true).append(true).open(self.state.path().join(name)).unwrap();
         command.arg("-f").arg(file).args(["-o", "json"]).stdout(open(OUTPUT)).stderr(open(ERRORS));
         let before = reports(self).len();
