@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use crossfade::analysis::ages::Ages;
 use crossfade::analysis::prometheus::Servers;
-use crossfade::analysis::questions::Questions;
+use crossfade::analysis::questions::{EVALUATED, Questions};
 use crossfade::analysis::record::{Record, Stage};
 use crossfade::gate::{Verdict, slo};
 use crossfade::policy::{Assignment, Name, SourceFile, load};
@@ -115,8 +115,8 @@ async fn look(servers: &Servers, driven: &mut Driven, since: Timestamp, now: Tim
     let assignment = &*assignment;
     let short = Questions::of(assignment);
     let long = Questions { window: now.duration_since(since), ..short };
-    let queries =
-        [short.of_metrics(), short.of_share(), ages.asked(&short), long.of_counts()].into_iter().flatten().collect();
+    let queries = [short.of_metrics(), short.of_share(), ages.asked(&short), long.of_counts()].into_iter().flatten();
+    let queries = queries.chain([EVALUATED.to_owned()]).collect();
     let prometheus = servers.of(assignment).unwrap().unwrap();
     let answers = prometheus.numbers(queries, Duration::from_secs(2)).await;
     let stage = Stage { step: 0, of: 1, since, settled: Some(since) };

@@ -83,6 +83,7 @@ fn look(assignment: &Assignment) -> Snapshot {
         metrics: assignment.policy.analysis.metrics.iter().map(|metric| (metric.name.clone(), sample())).collect(),
         learnt: Default::default(),
         ages: Default::default(),
+        evaluated: None,
         share: sample(),
     }
 }

@@ -91,7 +91,7 @@ impl Observer {
             )
         };
         let Clusters { mirror, desired, source, target } = clusters;
-        let Numbers { metrics, share, learnt, ages } = self.metrics.read(state, now, &planes, &asked);
+        let Numbers { metrics, share, learnt, ages, evaluated } = self.metrics.read(state, now, &planes, &asked);
         let adopted = commands.iter().filter_map(|command| match &command.request {
             Request::AdoptPolicy { policy, .. } => Some(&**policy),
             _ => None,
@@ -110,6 +110,7 @@ impl Observer {
             metrics,
             learnt,
             ages,
+            evaluated,
             share,
         };
         Look { snapshot, desired }

@@ -18,6 +18,15 @@ use crate::policy::{Assignment, MetricSource, Name, Queries};
 /// What each query gives, or why it could not be asked.
 pub type Answers = BTreeMap<String, Result<Series, String>>;
 
+/// The query for when the server evaluates what it is asked.
+pub const EVALUATED: &str = "vector(time())";
+
+/// When the server evaluated what it was asked, by its own clock; nothing where it did not say.
+pub fn evaluated(answers: &Answers) -> Option<Timestamp> {
+    let (_, seconds) = answers.get(EVALUATED)?.as_ref().ok()?.first()?;
+    Timestamp::from_millisecond((seconds * 1_000.0).round() as i64).ok()
+}
+
 /// The metrics of a migration, looking back so far.
 #[derive(Debug, Clone, Copy)]
 pub struct Questions<'a> {
@@ -220,6 +229,14 @@ pub type AllLearnt = BTreeMap<Name, super::record::Learnt>;
 mod tests {
     use super::*;
     use crate::policy::{SourceFile, load};
+
+    #[test]
+    fn when_it_was_evaluated_is_the_servers_word() {
+        let told = |answer: Result<Series, String>| evaluated(&[(EVALUATED.to_owned(), answer)].into());
+        let series = |value: f64| Ok(vec![(String::new(), value)]);
+        assert_eq!(told(series(1_700_000_000.25)), Some(Timestamp::from_millisecond(1_700_000_000_250).unwrap()));
+        assert_eq!([told(series(f64::INFINITY)), told(Ok(vec![])), told(Err("away".into()))], [None; 3]);
+    }
 
     #[test]
     fn slow_is_what_was_not_within() {

@@ -11,11 +11,11 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::sequential::{Alternatives, Events, Evidence};
-use super::statistics::Counted;
+use super::statistics::{Counted, fraction, lowest_plausible};
 use super::strata::Strata;
 use crate::migration::snapshot::SidePair;
 use crate::migration::state::{Phase, Shifting, Standing, State};
-use crate::policy::{MetricSpec, Weight};
+use crate::policy::{Baseline, MetricSpec, Weight};
 
 /// The step of a migration whose target may have traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,11 +156,17 @@ impl Record {
             self.catch_up(stage, whole, recent);
         }
         let like = recent.and_then(|recent| recent.strata.like_with_like());
-        Learnt { like, ..self.learn(now, stage, whole) }
+        let source = like.as_ref().map(|like| like.source).or(recent.map(|recent| recent.source));
+        Learnt { like, ..self.take_in(now, stage, whole, source) }
     }
 
     /// Takes in what was counted until now; `None` where that could not be read.
     pub fn learn(&mut self, now: Timestamp, stage: Stage, reading: Option<Reading>) -> Learnt {
+        self.take_in(now, stage, reading, None)
+    }
+
+    /// The same, with what the source counted within the newest window.
+    fn take_in(&mut self, now: Timestamp, stage: Stage, reading: Option<Reading>, window: Option<Counted>) -> Learnt {
         self.gather(stage);
         if let Some(reading) = reading {
             let reaches_back = self.last.is_none() && reading.anchor >= stage.began();
@@ -178,7 +184,7 @@ impl Record {
             // A window whose requests nobody could count yet is given nothing yet: they may come late.
             if let Some(news) = news.filter(|news| news.source.1 + news.target.1 > 0.0) {
                 self.may_begin(now, stage, reaches_back);
-                self.count(news);
+                self.count(news, window);
             }
             self.last = Some((now, total));
         }
@@ -236,9 +242,20 @@ impl Record {
         self.given = Some((stage, begun));
     }
 
-    fn count(&mut self, news: Reading) {
+    /// Whether the source, where it is the baseline, is above the limit too, in what is news or in all of its window. What the target counts
+    /// meanwhile says nothing about the target alone, also not later, when the source is well again. That depends on the source's requests and
+    /// not on the target's, so what is left proves as much as it did.
+    fn is_shared(&self, news: Counted, window: Counted) -> bool {
+        let MetricSpec { max, baseline, min_samples, .. } = self.spec;
+        let fails = fraction(window) > max || lowest_plausible(news.0, news.1) > max;
+        baseline == Some(Baseline::Source) && window.1 >= min_samples as f64 && fails
+    }
+
+    fn count(&mut self, news: Reading, window: Option<Counted>) {
         let Reading { source, target, strata, .. } = news;
-        self.above.learn(Events { bad: target.0, of: target.1, share: self.spec.max });
+        if !self.is_shared(source, window.unwrap_or(source)) {
+            self.above.learn(Events { bad: target.0, of: target.1, share: self.spec.max });
+        }
         if self.spec.source.strata().is_some() {
             strata.iter().for_each(|(_, counted)| compare(&mut self.worse, counted));
             self.strata = self.strata.with(&strata, |gathered, news| (gathered.0 + news.0, gathered.1 + news.1));

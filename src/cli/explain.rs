@@ -11,11 +11,11 @@ use super::{Exit, Global, input, run};
 use crate::analysis::ages::Ages;
 use crate::analysis::lasting::Lasting;
 use crate::analysis::prometheus::Servers;
-use crate::analysis::questions::{Answers, Questions};
+use crate::analysis::questions::{Answers, EVALUATED, Questions, evaluated};
 use crate::analysis::record::{Learnt, Record, Stage};
 use crate::gate::{self, Known, Verdict};
 use crate::migration::Check;
-use crate::migration::check::{Basis, Evidence};
+use crate::migration::check::{Basis, Evidence, Sampled};
 use crate::migration::snapshot::{SidePair, SideSample};
 use crate::observe::clock::Clock;
 use crate::policy::{Assignment, MetricSpec};
@@ -54,7 +54,8 @@ pub(super) async fn explain(global: &Global, explain: Explain) -> anyhow::Result
     };
     let questions = Questions::of(&assignment);
     let ages = Ages::of(&assignment.policy.analysis);
-    let asked = questions.of_metrics().into_iter().chain(ages.asked(&questions)).collect();
+    let asked = questions.of_metrics().into_iter().chain(ages.asked(&questions));
+    let asked = asked.chain([EVALUATED.to_owned()]).collect();
     let answers = match Servers::new(OwnValues).of(&assignment)? {
         Some(prometheus) => prometheus.numbers(asked, PATIENCE).await,
         None => Answers::new(),
@@ -82,7 +83,8 @@ fn explained_one(assignment: &Assignment, spec: &MetricSpec, ages: &Ages, answer
     let known = Known { learnt: None, lasting: Lasting::default(), proof: assignment.policy.analysis.proof(spec) };
     let finding = gate::judge(spec, &sample, known);
     let learnt = gather(assignment, spec, answers);
-    let basis = Basis::new(assignment, spec, &sample, learnt.as_ref(), ages.told(&questions, &spec.source, answers));
+    let sampled = Sampled { evaluated: evaluated(answers), age: ages.told(&questions, &spec.source, answers) };
+    let basis = Basis::new(assignment, spec, &sample, learnt.as_ref(), sampled);
     Some(Check { name: spec.name.clone(), finding, basis: Some(Box::new(basis)) })
 }
 

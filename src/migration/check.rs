@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::{MetricSample, SidePair, SideSample, Snapshot};
@@ -45,6 +45,9 @@ pub struct Basis {
     pub source: SideSample,
     /// The target's numbers.
     pub target: SideSample,
+    /// When Prometheus evaluated them, by its own clock, where it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluated: Option<Timestamp>,
     /// Seconds since the newest samples behind them, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age: Option<SidePair<Option<f64>>>,
@@ -153,6 +156,15 @@ impl Limits {
     }
 }
 
+/// What is known of when the numbers are from.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sampled {
+    /// When Prometheus evaluated them, by its own clock.
+    pub evaluated: Option<Timestamp>,
+    /// Seconds since the newest samples behind them.
+    pub age: Option<SidePair<Option<f64>>>,
+}
+
 impl Basis {
     /// What was asked for a metric, and what came of it.
     pub fn new(
@@ -160,7 +172,7 @@ impl Basis {
         spec: &MetricSpec,
         sample: &MetricSample,
         learnt: Option<&Learnt>,
-        age: Option<SidePair<Option<f64>>>,
+        Sampled { evaluated, age }: Sampled,
     ) -> Self {
         let (analysis, questions) = (&assignment.policy.analysis, Questions::of(assignment));
         Self {
@@ -172,6 +184,7 @@ impl Basis {
             window: analysis.window,
             source: side(&sample.source),
             target: side(&sample.target),
+            evaluated: evaluated.filter(|_| !spec.source.templates().is_empty()),
             age: age.map(|age| SidePair { source: age.source.map(told), target: age.target.map(told) }),
             limits: Limits::of(spec),
             evidence: learnt.filter(|_| spec.source.counts()).map(|learnt| Evidence::new(analysis, spec, learnt)),
@@ -191,8 +204,8 @@ impl Check {
         let metrics = &state.assignment.policy.analysis.metrics;
         let spec = metrics.iter().find(|spec| spec.name == *name);
         let basis = spec.zip(snapshot.metrics.get(name)).map(|(spec, sample)| {
-            let (learnt, age) = (snapshot.learnt.get(name), snapshot.ages.get(name).cloned());
-            Box::new(Basis::new(&state.assignment, spec, sample, learnt, age))
+            let sampled = Sampled { evaluated: snapshot.evaluated, age: snapshot.ages.get(name).cloned() };
+            Box::new(Basis::new(&state.assignment, spec, sample, snapshot.learnt.get(name), sampled))
         });
         Self { name: name.clone(), finding: finding.clone(), basis }
     }

@@ -82,6 +82,8 @@ pub struct Snapshot {
     pub learnt: AllLearnt,
     /// Seconds since the newest samples behind each metric, where Prometheus was asked.
     pub ages: BTreeMap<Name, SidePair<Option<f64>>>,
+    /// When Prometheus evaluated what it was asked, by its own clock.
+    pub evaluated: Option<Timestamp>,
     /// Requests counted per cluster over the analysis window.
     pub share: SidePair<SideSample>,
 }

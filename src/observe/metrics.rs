@@ -10,7 +10,7 @@ use super::counters::History;
 use super::probe::{Answered, Probes};
 use crate::analysis::ages::Ages;
 use crate::analysis::prometheus::Prometheus;
-use crate::analysis::questions::{AllLearnt, Answers, Questions, reading};
+use crate::analysis::questions::{AllLearnt, Answers, EVALUATED, Questions, evaluated, reading};
 use crate::analysis::record::{Reach, Record, Stage};
 use crate::migration::State;
 use crate::migration::snapshot::{MetricSample, Observed, PlaneView, SidePair, SideSample};
@@ -32,6 +32,7 @@ pub(super) struct Numbers {
     pub share: SidePair<SideSample>,
     pub learnt: AllLearnt,
     pub ages: BTreeMap<Name, SidePair<Option<f64>>>,
+    pub evaluated: Option<Timestamp>,
 }
 
 /// The answers of one look, and since when the longer ones count.
@@ -63,6 +64,7 @@ impl Metrics {
         let mut queries: BTreeSet<String> = short.of_metrics();
         queries.extend(short.of_share());
         queries.extend(self.ages.asked(&short));
+        queries.insert(EVALUATED.to_owned());
         if let Some(anchor) = anchor {
             queries.extend(Questions { window: now.duration_since(anchor), ..short }.of_counts());
         }
@@ -104,7 +106,7 @@ impl Metrics {
         let ages = ages.collect();
         let share = questions.share(&asked.answers).unwrap_or_else(|| self.history.of_all());
         let learnt = self.learn(state, now, asked, &metrics);
-        Numbers { metrics, share, learnt, ages }
+        Numbers { metrics, share, learnt, ages, evaluated: evaluated(&asked.answers) }
     }
 
     /// Takes in what was counted since the last look; nothing is remembered of times without a step.

@@ -11,5 +11,6 @@ mod faults;
 mod kills;
 mod kinds;
 mod latency;
+mod replays;
 mod scenarios;
 mod stage;

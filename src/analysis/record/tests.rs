@@ -56,17 +56,21 @@ fn counts_every_request_once() {
 
 #[test]
 fn a_bad_target_is_proven_and_a_shared_fault_is_not_the_targets() {
-    let go = |source_bad: f64| {
-        let mut record = fresh();
+    let go = |baseline, source: Counted| {
+        let mut record = Record::new(&MetricSpec { baseline, ..spec() }, WINDOW);
         let readings = (0..=20)
             .map(f64::from)
-            .map(|look| reading(0, (look * source_bad * 90.0, look * 90.0), (look * 2.0, look * 10.0)));
+            .map(|look| reading(0, (look * source.0, look * source.1), (look * 2.0, look * 10.0)));
         readings.zip(1..).map(|(reading, now)| record.learn(at(now), stage(0, 0, 0), reading)).last().unwrap()
     };
-    let alone = go(0.0);
+    let compared = Some(Baseline::Source);
+    let alone = go(compared, (0.0, 90.0));
     assert!(alone.above > 1e6 && alone.worse > 1e6, "{alone:?}");
-    let shared = go(0.2);
-    assert!(shared.above > 1e6 && shared.worse < 1.0, "{shared:?}");
+    let shared = go(compared, (18.0, 90.0));
+    assert!(shared.above < 1.0 && shared.worse < 1.0, "nothing of it is held against the target later: {shared:?}");
+    assert!(go(None, (18.0, 90.0)).above > 1e6, "it is, where nothing is compared");
+    assert!(go(compared, (0.9, 90.0)).above > 1e6, "a source at its limit excuses nothing");
+    assert!(go(compared, (1.0, 1.0)).above > 1e6, "nor do the stray requests of an idle one");
 }
 
 #[test]

@@ -331,6 +331,7 @@ impl Ground {
             metrics: [(name("errors"), sample.clone())].into(),
             learnt: BTreeMap::new(),
             ages: BTreeMap::new(),
+            evaluated: None,
             share: sample,
         };
         for action in std::mem::take(&mut self.late) {

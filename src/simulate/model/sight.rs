@@ -135,6 +135,7 @@ impl Sight {
             metrics: metrics.map(|metric| (metric.name.clone(), sample.clone())).collect(),
             learnt: Default::default(),
             ages: Default::default(),
+            evaluated: None,
             share: sample,
         }
     }

@@ -109,6 +109,7 @@ impl Sight {
             metrics: metrics.iter().map(|metric| (metric.name.clone(), sample())).collect(),
             learnt: AllLearnt::new(),
             ages: Default::default(),
+            evaluated: None,
             share: sample(),
         };
         Self { snapshot, workload, metrics, window: analysis.window }

@@ -209,6 +209,7 @@ fn snapshot(dice: &mut Dice<'_>, state: &State) -> Snapshot {
         metrics: [(name("errors"), metric(dice))].into(),
         learnt: BTreeMap::new(),
         ages: Default::default(),
+        evaluated: None,
         share: share(dice, state),
     }
 }

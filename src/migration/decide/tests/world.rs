@@ -190,6 +190,7 @@ impl World {
             metrics: [(name("errors"), sample.clone())].into(),
             learnt: BTreeMap::new(),
             ages: Default::default(),
+            evaluated: None,
             share: sample,
         }
     }
