@@ -32,15 +32,17 @@ fn highest(chance: &mut Chance, looks: u32, events: impl Fn(&mut Chance, u32) ->
 
 #[test]
 fn agrees_with_the_ratio_written_out() {
-    let mut evidence = Evidence::new(Alternatives::for_finding(2.0));
-    evidence.may_begin(1.0);
-    evidence.learn(Events { bad: 3.0, of: 10.0, share: 0.1 });
     let ratio = |odds: f64| {
         let share = 0.1 * odds / (0.9 + 0.1 * odds);
         (share / 0.1_f64).powi(3) * ((1.0 - share) / 0.9_f64).powi(7)
     };
-    let others: f64 = [1.5, 4.0, 10.0, 40.0, 200.0].map(ratio).iter().sum();
-    assert!((evidence.value() / (0.7 * ratio(2.0) + 0.06 * others) - 1.0).abs() < 1e-12);
+    for (times, others) in [(2.0, [1.5, 4.0, 10.0, 40.0, 200.0]), (3.0, [2.0, 6.0, 15.0, 60.0, 300.0])] {
+        let mut evidence = Evidence::new(Alternatives::for_finding(times));
+        evidence.may_begin(1.0);
+        evidence.learn(Events { bad: 3.0, of: 10.0, share: 0.1 });
+        let others: f64 = others.map(ratio).iter().sum();
+        assert!((evidence.value() / (0.7 * ratio(times) + 0.06 * others) - 1.0).abs() < 1e-12, "{times}");
+    }
 }
 
 #[test]
