@@ -98,7 +98,7 @@ pub struct RepairedAct {
 pub struct Afterwards {
     /// All of them.
     pub requests: u64,
-    /// Those green answered.
+    /// Those green was given.
     pub green: u64,
 }
 

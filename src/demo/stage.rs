@@ -27,9 +27,6 @@ const RATE: u32 = 400;
 /// When traffic ends by itself, should the play not end it: longer than any act may take.
 const PLAYTIME: std::time::Duration = std::time::Duration::from_secs(180);
 
-/// Answers after which one that the balancer has passed on has surely reached its user.
-const LAST_ANSWERS: u64 = 10;
-
 /// What is migrated, and how.
 const DEFINITIONS: &str = include_str!("checkout.yaml");
 
@@ -169,25 +166,20 @@ impl Stage {
         Ok(deployment.data.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1))
     }
 
-    /// Waits for so many more answers, once those on their way to the `idle` side have arrived, and counts those of green.
+    /// Waits for so many more answers, once the balancer has passed on those of the `idle` side, and counts those of green: that side's
+    /// own count is exact, whereas an answer may reach its user late on a busy machine.
     pub(crate) async fn afterwards(&self, idle: Side, requests: u64) -> Afterwards {
         while self.balancer.in_flight(idle) > 0 {
             tokio::time::sleep(LOOK).await;
         }
-        self.answers(LAST_ANSWERS).await;
-        self.answers(requests).await
-    }
-
-    async fn answers(&self, requests: u64) -> Afterwards {
-        let green = |report: &crate::embedded::traffic::Report| {
-            report.answered.get("green").map(|answered| answered.requests).unwrap_or_default()
-        };
-        let before = self.traffic.report();
+        let given = || self.balancer.counters(idle).requests;
+        let (before, given_before) = (self.traffic.report().settled(), given());
         loop {
-            let after = self.traffic.report();
-            let settled = after.settled() - before.settled();
-            if settled >= requests {
-                return Afterwards { requests: settled, green: green(&after) - green(&before) };
+            let requests_since = self.traffic.report().settled() - before;
+            if requests_since >= requests {
+                let given = given() - given_before;
+                let green = if idle == Side::Target { given } else { requests_since.saturating_sub(given) };
+                return Afterwards { requests: requests_since, green };
             }
             tokio::time::sleep(LOOK).await;
         }
