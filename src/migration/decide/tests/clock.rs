@@ -8,7 +8,7 @@ use super::world::*;
 use crate::migration::Snapshot;
 use crate::migration::command::Request;
 use crate::migration::decide::{Decision, decide};
-use crate::migration::state::{Cause, Phase, Shifting, Standing, State};
+use crate::migration::state::{Cause, Drilled, Phase, Shifting, Standing, State};
 use crate::migration::waiting::WaitingOn;
 use crate::policy::{Step, Weight};
 
@@ -249,6 +249,22 @@ fn objects_behind_one_that_fails_wait_for_it() {
             failed.into_iter().map(|action| crate::migration::Outcome { action, error: Some("no".into()) }).collect();
         state = decision.state;
     }
+}
+
+#[test]
+fn a_step_begins_later_by_a_rest_unless_it_has_drilled_and_would_lose_its_drill() {
+    let (mut state, mut world) = fresh();
+    until(&mut state, &mut world, waits_on("Window"));
+    let began = |state: &State| match &state.phase {
+        Phase::Shifting(shifting) => shifting.since,
+        phase => panic!("{}", phase.name()),
+    };
+    let (since, rest) = (began(&state), SignedDuration::from_hours(1));
+    assert_eq!(began(&state.clone().after_rest(rest)), since + rest);
+    state.drills.push(Drilled { at: since, weight: percent(10), took: SignedDuration::from_secs(1) });
+    let rested = state.after_rest(rest);
+    assert_eq!(began(&rested), since);
+    assert!(rested.drilled().is_some(), "it need not drill again");
 }
 
 proptest! {
