@@ -124,9 +124,9 @@ async fn look(servers: &Servers, driven: &mut Driven, since: Timestamp, now: Tim
     let passes = analysis.metrics.iter().filter(|spec| {
         let totals = long.reading(since, &spec.source, &answers);
         let record = records.entry(spec.name.clone()).or_insert_with(|| Record::new(spec, analysis.window));
-        let recent = short.reading(now - analysis.window, &spec.source, &answers);
-        let learnt = record.look(now, stage, totals, recent.as_ref());
         let sample = short.sample(&spec.source, &answers).unwrap();
+        let recent = short.reading_of(&sample, now - analysis.window, &spec.source, &answers);
+        let learnt = record.look(now, stage, totals, recent.as_ref());
         assert!(ages.told(&short, &spec.source, &answers).is_some());
         slo::judge(spec, &sample, Some(&learnt), analysis.proof(spec)).verdict == Verdict::Pass
     });

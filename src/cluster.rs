@@ -149,12 +149,12 @@ async fn client(context: &str, kubeconfig: Option<&Path>) -> Result<kube::Client
 }
 
 /// A kubeconfig file; without one, the files in `KUBECONFIG`, or `~/.kube/config`.
-fn kubeconfig_at(path: Option<&Path>) -> Result<Kubeconfig, KubeconfigError> {
+pub(crate) fn kubeconfig_at(path: Option<&Path>) -> Result<Kubeconfig, KubeconfigError> {
     path.map_or_else(Kubeconfig::read, Kubeconfig::read_from)
 }
 
 /// What a kubeconfig says of one of its contexts, or of its current one.
-async fn config_of(file: Kubeconfig, context: Option<String>) -> Result<kube::Config, KubeconfigError> {
+pub(crate) async fn config_of(file: Kubeconfig, context: Option<String>) -> Result<kube::Config, KubeconfigError> {
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
     kube::Config::from_custom_kubeconfig(file, &options).await
 }

@@ -215,7 +215,7 @@ impl Store for HeldDirectory {
     async fn outcome(&mut self, at: Timestamp, outcomes: &[Outcome]) -> Result<(), StoreError> {
         let records: Vec<Record> = outcomes.iter().map(|outcome| Record::outcome(at, outcome)).collect();
         self.journal.append_all(&records)?;
-        outcomes.iter().for_each(|outcome| self.applied.answered(outcome));
+        outcomes.iter().for_each(|outcome| self.applied.answered(&outcome.action, outcome.error.as_deref()));
         Ok(())
     }
 

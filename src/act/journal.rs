@@ -80,9 +80,7 @@ impl Record {
     pub fn count(&self, applied: &mut Applied) {
         match self {
             Self::Intent { action, .. } => applied.intended(action),
-            Self::Outcome { action, error, .. } => {
-                applied.answered(&Outcome { action: action.clone(), error: error.clone() });
-            }
+            Self::Outcome { action, error, .. } => applied.answered(action, error.as_deref()),
             Self::Opened { .. } | Self::State { .. } => {}
         }
     }

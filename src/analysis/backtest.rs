@@ -22,7 +22,7 @@ use super::lasting::Since;
 use super::random::Random;
 use super::record::{self, Learnt, Reading, Record, Stage};
 use super::statistics::Counted;
-use super::strata::Strata;
+use super::strata::{self, Strata};
 use crate::gate::{self, Finding, Known, Verdict};
 use crate::migration::snapshot::{MetricSample, SidePair, SideSample};
 use crate::policy::metric::{Range, ValueKind};
@@ -63,6 +63,15 @@ impl Recording {
     pub fn grains(&self) -> usize {
         let lengths = self.metrics.values().map(Vec::len).chain(self.numbers.values().map(Vec::len));
         lengths.max().unwrap_or_default()
+    }
+
+    /// The requests of both sides in a grain, bad ones and all.
+    pub fn pooled(&self, metric: &Name, grain: usize) -> Option<Counted> {
+        let Grain { source, target } = self.metrics.get(metric)?.get(grain)?;
+        source.or(*target)?;
+        let mut sum = source.unwrap_or_default();
+        record::add(&mut sum, target.unwrap_or_default());
+        Some(sum)
     }
 
     /// What a metric with a range was in a grain, of whichever side has it: the source's own, if both.
@@ -190,7 +199,8 @@ impl Replay<'_> {
     fn counted(&self) -> usize {
         let any = |index: &usize| {
             let has = |spec: &&MetricSpec| {
-                self.pooled(spec, *index).is_some() || self.recording.number(&spec.name, *index).is_some()
+                self.recording.pooled(&spec.name, *index).is_some()
+                    || self.recording.number(&spec.name, *index).is_some()
             };
             self.specs.iter().any(has)
         };
@@ -209,9 +219,9 @@ impl Replay<'_> {
                 }
             };
         }
-        let sum = (0..self.recording.grains())
-            .filter_map(|index| self.pooled(spec, index))
-            .fold((0.0, 0.0), |sum, grain| (sum.0 + grain.0, sum.1 + grain.1));
+        let mut sum = (0.0, 0.0);
+        let pooled = (0..self.recording.grains()).filter_map(|index| self.recording.pooled(&spec.name, index));
+        pooled.for_each(|grain| record::add(&mut sum, grain));
         // A service that never failed may fail all the same.
         let healthy = (sum.0 + 0.5) / (sum.1 + 1.0);
         let slow = matches!(spec.source, MetricSource::SlowRate { .. });
@@ -231,15 +241,6 @@ impl Replay<'_> {
     fn at(&self, index: usize) -> Timestamp {
         let passed = self.recording.grain.saturating_mul(i32::try_from(index).unwrap_or(i32::MAX));
         self.recording.from.checked_add(passed).unwrap_or(Timestamp::MAX)
-    }
-
-    /// The requests of both sides in a grain.
-    fn pooled(&self, spec: &MetricSpec, index: usize) -> Option<Counted> {
-        let grain = self.recording.metrics.get(&spec.name)?.get(index)?;
-        let (source, target) = (grain.source, grain.target);
-        source.or(target)?;
-        let sum = |side: Option<Counted>| side.unwrap_or_default();
-        Some((sum(source).0 + sum(target).0, sum(source).1 + sum(target).1))
     }
 
     /// Migrations one after the other, each until its policy ends or its target goes back; how many there were.
@@ -307,7 +308,7 @@ impl Replay<'_> {
         harm: Harm,
         random: &mut Random,
     ) -> Option<SidePair<Counted>> {
-        let (bad, total) = self.pooled(spec, index)?;
+        let (bad, total) = self.recording.pooled(&spec.name, index)?;
         let share = weight.fraction();
         let (all, theirs) = (total * share, random.part(bad, share));
         let more = if let Harm::More(more) = harm { more } else { 0.0 };
@@ -382,13 +383,12 @@ impl<'a> Run<'a> {
     fn new(policy: &'a ShiftPolicy, spec: &'a MetricSpec, anchor: Timestamp, grain: SignedDuration) -> Self {
         let window = policy.analysis.window;
         let grains = (window.as_secs_f64() / grain.as_secs_f64()).round().max(1.0) as usize;
-        let totals = SidePair { source: (0.0, 0.0), target: (0.0, 0.0) };
         Self {
             policy,
             spec,
             record: Record::new(spec, window),
             anchor,
-            totals,
+            totals: strata::NOTHING,
             window: VecDeque::new(),
             grains,
             since: Since::default(),
@@ -422,7 +422,7 @@ impl<'a> Run<'a> {
         if self.window.len() > self.grains {
             self.window.pop_front();
         }
-        let mut sum = SidePair { source: (0.0, 0.0), target: (0.0, 0.0) };
+        let mut sum = strata::NOTHING;
         self.window.iter().flatten().for_each(|counted| add(&mut sum, counted));
         let seen = self.window.iter().any(Option::is_some);
         let side = |(bad, total): Counted| match seen {
@@ -464,156 +464,4 @@ fn add(sum: &mut SidePair<Counted>, more: &SidePair<Counted>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::policy::{SourceFile, load};
-
-    fn policy() -> ShiftPolicy {
-        let file = SourceFile { name: "p".into(), text: include_str!("../../policies/careful.yaml").into() };
-        load(&[file]).unwrap().policies.remove(0)
-    }
-
-    /// So many grains of a minute of a source alone.
-    fn recording(grains: usize, bad: impl Fn(usize) -> f64) -> Recording {
-        let grain = |index| Grain { source: Some((bad(index), 6_000.0)), target: None };
-        Recording {
-            from: Timestamp::UNIX_EPOCH,
-            grain: SignedDuration::from_mins(1),
-            metrics: [(Name::new("errors").unwrap(), (0..grains).map(grain).collect())].into(),
-            numbers: BTreeMap::new(),
-        }
-    }
-
-    /// A policy with a quantile, alerts and a fraction of warm caches, and so many grains of half a minute of them.
-    fn numbers(quantile: impl Fn(usize) -> f64) -> (ShiftPolicy, Recording) {
-        let text = r#"
-apiVersion: crossfade.dev/v1alpha1
-kind: ShiftPolicy
-metadata: {name: numbers}
-spec:
-  steps: [{setWeight: 1}, {setWeight: 50}, {pause: {duration: 2h}}, {setWeight: 100}]
-  soak: 30m
-  analysis:
-    window: 1m
-    prometheus: {address: "http://p:9090"}
-    metrics:
-      - name: p99
-        quantile: {buckets: 'sum by (le) (increase(d_bucket{c="{{ cluster }}"}[{{ window }}]))', q: 0.99, max: 0.3, for: 2m}
-      - {name: pages, alerts: {matching: '{cluster="{{ cluster }}"}'}}
-      - name: warm
-        value: {query: 'max(warm{c="{{ cluster }}"})', min: 0.8}
-"#;
-        let policy = load(&[SourceFile { name: "p".into(), text: text.into() }]).unwrap().policies.remove(0);
-        let number = |value, count| SidePair { source: Some(Number { value, count }), target: None };
-        let all = |number: &dyn Fn(usize) -> SidePair<Option<Number>>| (0..720).map(number).collect::<Vec<_>>();
-        let numbers = [
-            ("p99", all(&|index| number(quantile(index), Some(6_000.0)))),
-            ("pages", all(&|_| number(0.0, None))),
-            ("warm", all(&|_| number(0.9, None))),
-        ];
-        let recording = Recording {
-            from: Timestamp::UNIX_EPOCH,
-            grain: SignedDuration::from_secs(30),
-            metrics: BTreeMap::new(),
-            numbers: numbers.map(|(name, numbers)| (Name::new(name).unwrap(), numbers)).into(),
-        };
-        (policy, recording)
-    }
-
-    #[test]
-    fn numbers_are_replayed_by_their_range_and_its_time() {
-        let (policy, recording) = numbers(|index| if index % 100 == 7 { 0.9 } else { 0.2 });
-        let result = backtest(&policy, &recording, 1);
-        assert_eq!((result.alarms.len(), result.left_out.len()), (0, 0), "one look out of range is not two minutes");
-        assert_eq!(result.recorded, SignedDuration::from_hours(6));
-        let found = |metric: &str, told: &str, percent: u16| {
-            let weight = Weight::percent_saturating(percent);
-            let is = |detection: &&Detection| {
-                detection.metric.as_str() == metric && detection.regression == told && detection.weight == weight
-            };
-            result.detections.iter().find(is).unwrap().median_seconds
-        };
-        assert_eq!(found("p99", "2x", 50), Some(150.0), "out of range from its first look, for two minutes");
-        assert_eq!(found("p99", "1.2x", 50), None, "a fifth more is within range");
-        assert_eq!(found("p99", "2x", 1), Some(150.0));
-        assert_eq!((found("pages", "fires", 50), found("warm", "1.2x", 50)), (Some(30.0), Some(90.0)));
-        let text = serde_json::to_string(&recording).unwrap();
-        assert_eq!(serde_json::from_str::<Recording>(&text).unwrap(), recording);
-    }
-
-    #[test]
-    fn a_number_that_leaves_its_range_on_a_healthy_target_is_a_false_alarm_unless_the_source_excuses_it() {
-        let (mut policy, mut recording) = numbers(|index| if (60..70).contains(&index) { 0.9 } else { 0.2 });
-        let alarms = |policy: &ShiftPolicy, recording: &Recording| {
-            let alarms = backtest(policy, recording, 1).alarms.into_iter();
-            alarms.filter(|alarm| alarm.weight < Weight::FULL).collect::<Vec<_>>()
-        };
-        let found = alarms(&policy, &recording);
-        assert!(
-            !found.is_empty() && found.iter().all(|alarm| alarm.account.contains("out of range for 2m")),
-            "{found:?}"
-        );
-        // Of few requests a quantile says nothing.
-        let few = recording.numbers.values_mut().flatten().filter_map(|sides| sides.source.as_mut()?.count.as_mut());
-        few.for_each(|count| *count = 60.0);
-        assert_eq!(alarms(&policy, &recording), []);
-        policy.analysis.metrics[0].min_samples = 1;
-        policy.analysis.metrics[0].baseline = Some(crate::policy::Baseline::Source);
-        assert_eq!(alarms(&policy, &recording), []);
-    }
-
-    #[test]
-    fn a_healthy_service_raises_no_alarm_and_worse_ones_are_found() {
-        let result = backtest(&policy(), &recording(1_440, |index| 6.0 + (index % 7) as f64), 1);
-        assert_eq!(result.alarms, []);
-        assert_eq!((result.recorded, result.left_out.len()), (SignedDuration::from_hours(24), 0));
-        let tenth = |told: &str| {
-            let ten = Weight::percent_saturating(10);
-            result.detections.iter().find(|detection| detection.weight == ten && detection.regression == told).unwrap()
-        };
-        let (double, point) = (tenth("2x"), tenth("+1pp"));
-        assert!(point.median_seconds.unwrap() <= 240.0, "{point:?}");
-        assert!(double.median_seconds.unwrap() > point.median_seconds.unwrap(), "{double:?}");
-        assert_eq!(point.found, point.targets);
-    }
-
-    #[test]
-    fn a_fault_behind_both_sides_is_no_alarm_with_a_baseline_and_one_without() {
-        let storm = recording(300, |index| if (100..160).contains(&index) { 600.0 } else { 6.0 });
-        let mut policy = policy();
-        // With all traffic on the target there is nobody left to compare with.
-        let compared = |policy: &ShiftPolicy| {
-            let alarms = backtest(policy, &storm, 1).alarms.into_iter();
-            alarms.filter(|alarm| alarm.weight < Weight::FULL).collect::<Vec<_>>()
-        };
-        assert_eq!(compared(&policy), []);
-        policy.analysis.metrics[0].baseline = None;
-        let alarms = compared(&policy);
-        assert!(!alarms.is_empty() && alarms.iter().all(|alarm| alarm.account.contains("above what is allowed")));
-    }
-
-    #[test]
-    fn a_storm_that_is_over_behind_the_source_is_no_alarm_either() {
-        let mut policy = policy();
-        policy.steps.insert(0, crate::policy::Step::SetWeight(Weight::from_basis_points(50).unwrap()));
-        policy.analysis.metrics[0].min_samples = 5;
-        // At the edge of the storm the source is within its limit again, and of a handful of the target's requests one is bad.
-        let bad = |index: usize| match index % 16 {
-            0..8 => 0.0,
-            8..11 => 1_200.0,
-            11 => 55.0,
-            _ => 20.0,
-        };
-        let alarms = backtest(&policy, &recording(960, bad), 1).alarms.into_iter();
-        let alarms: Vec<_> = alarms.filter(|alarm| alarm.weight < Weight::FULL).collect();
-        assert_eq!(alarms, []);
-    }
-
-    #[test]
-    fn nothing_recorded_is_nothing_found() {
-        let mut empty = recording(50, |_| 0.0);
-        empty.metrics.values_mut().flatten().for_each(|grain| grain.source = None);
-        let result = backtest(&policy(), &empty, 1);
-        assert_eq!((result.recorded, result.alarms.len(), result.detections.len()), (SignedDuration::ZERO, 0, 0));
-    }
-}
+mod tests;

@@ -98,7 +98,18 @@ impl<'a> Questions<'a> {
 
     /// The totals of a metric since an anchor; nothing where they could not be asked, or neither side counted any.
     pub fn reading(&self, anchor: Timestamp, source: &MetricSource, answers: &Answers) -> Option<Reading> {
-        let reading = reading(anchor, &self.sample(source, answers)?)?;
+        self.reading_of(&self.sample(source, answers)?, anchor, source, answers)
+    }
+
+    /// The same, of a sample that was taken already.
+    pub fn reading_of(
+        &self,
+        sample: &MetricSample,
+        anchor: Timestamp,
+        source: &MetricSource,
+        answers: &Answers,
+    ) -> Option<Reading> {
+        let reading = reading(anchor, sample)?;
         let strata = source.strata().and(source.asked()).map(|queries| self.strata(queries, answers));
         Some(Reading { strata: strata.unwrap_or_default(), ..reading })
     }

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::sequential::{Alternatives, Events, Evidence};
 use super::statistics::{Counted, fraction, lowest_plausible};
-use super::strata::Strata;
+use super::strata::{NOTHING, Strata};
 use crate::migration::snapshot::SidePair;
 use crate::migration::state::{Phase, Shifting, Standing, State};
 use crate::policy::{Baseline, MetricSpec, Weight};
@@ -124,8 +124,6 @@ pub struct Record {
     gathered: SidePair<Counted>,
     strata: Strata,
 }
-
-const NOTHING: SidePair<Counted> = SidePair { source: (0.0, 0.0), target: (0.0, 0.0) };
 
 impl Record {
     /// An empty record.

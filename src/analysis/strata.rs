@@ -17,7 +17,8 @@ pub const MOST: usize = 100;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Strata(BTreeMap<String, SidePair<Counted>>);
 
-const NOTHING: SidePair<Counted> = SidePair { source: (0.0, 0.0), target: (0.0, 0.0) };
+/// Neither side has counted anything.
+pub(super) const NOTHING: SidePair<Counted> = SidePair { source: (0.0, 0.0), target: (0.0, 0.0) };
 
 impl Strata {
     /// Of what either side has counted.
@@ -28,11 +29,6 @@ impl Strata {
             strata.entry(stratum).or_insert(NOTHING).target = target;
         }
         Self(strata)
-    }
-
-    /// Whether requests are not told apart, or there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// Each stratum and what both sides counted of it.

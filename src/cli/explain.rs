@@ -16,7 +16,7 @@ use crate::analysis::record::{Learnt, Record, Stage};
 use crate::gate::{self, Known, Verdict};
 use crate::migration::Check;
 use crate::migration::check::{Basis, Evidence, Sampled};
-use crate::migration::snapshot::{SidePair, SideSample};
+use crate::migration::snapshot::{MetricSample, SidePair, SideSample};
 use crate::observe::clock::Clock;
 use crate::policy::{Assignment, MetricSpec};
 
@@ -82,19 +82,19 @@ fn explained_one(assignment: &Assignment, spec: &MetricSpec, ages: &Ages, answer
     let sample = questions.sample(&spec.source, answers)?;
     let known = Known { learnt: None, lasting: Lasting::default(), proof: assignment.policy.analysis.proof(spec) };
     let finding = gate::judge(spec, &sample, known);
-    let learnt = gather(assignment, spec, answers);
+    let learnt = gather(assignment, spec, &sample, answers);
     let sampled = Sampled { evaluated: evaluated(answers), age: ages.told(&questions, &spec.source, answers) };
     let basis = Basis::new(assignment, spec, &sample, learnt.as_ref(), sampled);
     Some(Check { name: spec.name.clone(), finding, basis: Some(Box::new(basis)) })
 }
 
 /// What one window comes to, as the beginning of a first step.
-fn gather(assignment: &Assignment, spec: &MetricSpec, answers: &Answers) -> Option<Learnt> {
+fn gather(assignment: &Assignment, spec: &MetricSpec, sample: &MetricSample, answers: &Answers) -> Option<Learnt> {
     let now = Clock::start().now();
     let window = assignment.policy.analysis.window;
     let since = now.checked_sub(window).ok()?;
     let stage = Stage { step: 0, of: assignment.policy.steps.len(), since, settled: Some(since) };
-    let reading = Questions::of(assignment).reading(since, &spec.source, answers)?;
+    let reading = Questions::of(assignment).reading_of(sample, since, &spec.source, answers)?;
     Some(Record::new(spec, window).look(now, stage, Some(reading.clone()), Some(&reading)))
 }
 

@@ -10,13 +10,13 @@ use http_body_util::BodyExt;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::client::Body;
-use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use kube::config::Config;
 use kube::core::ApiResource;
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 
 use super::crd::{Cluster, Migration, MigrationStatus, ReadyStatus, ShiftPolicy};
-use crate::cluster::kubeconfig_cause;
+use crate::cluster::{config_of, kubeconfig_at, kubeconfig_cause};
 
 /// Longest wait for an answer. It has to fit between the moment a leader gives up and the end of its lease.
 pub const PATIENCE: Duration = Duration::from_secs(4);
@@ -85,10 +85,8 @@ impl Home {
     /// The way to a context of a kubeconfig, or of whatever the environment says: a kubeconfig, or the cluster this runs in.
     pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Self, HomeError> {
         let unusable = |error| HomeError::Config(kubeconfig_cause(error));
-        let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
-        let file = kubeconfig.map_or_else(Kubeconfig::read, Kubeconfig::read_from);
-        let mut config = match file {
-            Ok(file) => Config::from_custom_kubeconfig(file, &options).await.map_err(unusable)?,
+        let mut config = match kubeconfig_at(kubeconfig) {
+            Ok(file) => config_of(file, context.map(str::to_owned)).await.map_err(unusable)?,
             // Without a word about a kubeconfig, and without one, it is the cluster this runs in.
             Err(error) if kubeconfig.is_none() && context.is_none() => {
                 Config::incluster().map_err(|_| unusable(error))?

@@ -267,7 +267,7 @@ impl Store for Record {
         let epoch = self.epoch;
         for outcome @ Outcome { action, error } in outcomes {
             self.note(&Line::Outcome { at, epoch, action, error: error.as_deref() });
-            self.applied.answered(outcome);
+            self.applied.answered(&outcome.action, outcome.error.as_deref());
         }
         self.status.applied = self.applied.text();
         Ok(())

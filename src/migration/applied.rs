@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::{Action, Outcome};
+use super::Action;
 use crate::cluster::ObjectRef;
 
 /// Objects by their fingerprints.
@@ -23,8 +23,8 @@ impl Applied {
     }
 
     /// Forgets what was deleted, or was found to be somebody else's by now.
-    pub fn answered(&mut self, outcome: &Outcome) {
-        if let Outcome { action: Action::DeleteObject { object, .. }, error: None } = outcome {
+    pub fn answered(&mut self, action: &Action, error: Option<&str>) {
+        if let (Action::DeleteObject { object, .. }, None) = (action, error) {
             self.0.remove(&fingerprint(object));
         }
     }
@@ -94,9 +94,9 @@ mod tests {
             applied.intended(&Action::Release { object: map(at + 10) });
         }
         let delete = |at| Action::DeleteObject { object: map(at), because: Deletion::Gone };
-        applied.answered(&Outcome { action: delete(0), error: None });
-        applied.answered(&Outcome { action: delete(1), error: Some("no".to_owned()) });
-        applied.answered(&Outcome { action: Action::ApplyObject { object: map(2) }, error: None });
+        applied.answered(&delete(0), None);
+        applied.answered(&delete(1), Some("no"));
+        applied.answered(&Action::ApplyObject { object: map(2) }, None);
         assert_eq!(applied, [map(1), map(2)].iter().collect());
     }
 

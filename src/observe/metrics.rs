@@ -10,7 +10,7 @@ use super::counters::History;
 use super::probe::{Answered, Probes};
 use crate::analysis::ages::Ages;
 use crate::analysis::prometheus::Prometheus;
-use crate::analysis::questions::{AllLearnt, Answers, EVALUATED, Questions, evaluated, reading};
+use crate::analysis::questions::{AllLearnt, Answers, EVALUATED, Questions, evaluated};
 use crate::analysis::record::{Reach, Record, Stage};
 use crate::migration::State;
 use crate::migration::snapshot::{MetricSample, Observed, PlaneView, SidePair, SideSample};
@@ -142,8 +142,9 @@ impl Metrics {
                 *record = fresh();
             }
             let begun = now.checked_sub(analysis.window).unwrap_or(Timestamp::MIN);
-            let recent = Questions::of(&state.assignment).reading(begun, &spec.source, &asked.answers);
-            let recent = recent.or_else(|| reading(begun, metrics.get(&spec.name)?));
+            let recent = metrics.get(&spec.name).and_then(|sample| {
+                Questions::of(&state.assignment).reading_of(sample, begun, &spec.source, &asked.answers)
+            });
             (spec.name.clone(), record.look(now, stage, counted, recent.as_ref()))
         });
         learnt.collect()

@@ -57,9 +57,7 @@ fn value(recording: &Recording, spec: &MetricSpec, index: usize) -> Option<f64> 
     if let Some(Number { value, .. }) = recording.number(&spec.name, index) {
         return Some(value);
     }
-    let grain = recording.metrics.get(&spec.name)?.get(index)?;
-    let (source, target) = (grain.source.unwrap_or_default(), grain.target.unwrap_or_default());
-    let (bad, all) = (source.0 + target.0, source.1 + target.1);
+    let (bad, all) = recording.pooled(&spec.name, index)?;
     (all > 0.0).then(|| bad / all)
 }
 

@@ -40,10 +40,7 @@ pub(super) fn metrics(at: &Cursor<'_>, asking: Asking<'_>) -> Option<Vec<MetricS
         if let (Some(at), false) = (&detect_at, counts) {
             return at.refuse("is for metrics that count requests", None);
         }
-        if let (Some(at), Some(None)) = (&detect_at, baseline) {
-            return at.refuse("compares with the source, which is not the baseline", Some("add baseline: source"));
-        }
-        if let (Some(at), Some(None)) = (&strata_at, baseline) {
+        if let (Some(at), Some(None)) = (detect_at.as_ref().or(strata_at.as_ref()), baseline) {
             return at.refuse("compares with the source, which is not the baseline", Some("add baseline: source"));
         }
         Some(MetricSpec {

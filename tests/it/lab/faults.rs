@@ -194,7 +194,7 @@ fn j_a_link_that_is_cut_is_nobodys_fault() {
     clippy::disallowed_methods,
     reason = "how long a step took is measured by another clock than the one that is set"
 )]
-fn m_a_clock_that_is_set_neither_hurries_nor_ends_anything() {
+fn n_a_clock_that_is_set_neither_hurries_nor_ends_anything() {
     const HOUR: i64 = 3600;
     let lab = Lab::reset();
     let wall = lab.wall();

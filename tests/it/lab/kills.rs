@@ -52,8 +52,7 @@ impl Death {
 
 /// Where a process was killed: at its last record, and at those of the same sort that may have been written with it.
 fn points(life: &[Record], kill: Kill) -> Vec<String> {
-    let [.., last] = life else { return Vec::new() };
-    let sort = std::mem::discriminant(last);
+    let sort = std::mem::discriminant(life.last().unwrap());
     let together = life.iter().rev().take_while(|record| std::mem::discriminant(*record) == sort);
     let mut points: Vec<String> = together.map(|record| point(record, kill)).collect();
     points.reverse();

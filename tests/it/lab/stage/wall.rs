@@ -25,8 +25,7 @@ impl Lab {
     /// Starts `crossfade run` in the background, with a wall of its own.
     pub fn run_by(&self, wall: &Wall, file: &Path) -> Run<'_> {
         let mut command = self.crossfade();
-        command.arg("run").env("LD_PRELOAD", LIBRARY).env("FAKETIME_TIMESTAMP_FILE", &wall.0);
-        command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        wall.put_before(command.arg("run"));
         self.start(command, file)
     }
 }
@@ -41,15 +40,14 @@ impl Wall {
 
     /// What a process sees on it, in seconds ahead of the machine's.
     pub fn seen(&self) -> i64 {
-        let mut date = Command::new("date");
-        date.arg("+%s")
-            .env("LD_PRELOAD", LIBRARY)
-            .env("FAKETIME_TIMESTAMP_FILE", &self.0)
-            .env("FAKETIME_NO_CACHE", "1");
         let seconds = |date: &mut Command| -> i64 {
-            String::from_utf8(date.output().unwrap().stdout).unwrap().trim().parse().unwrap()
+            String::from_utf8(date.arg("+%s").output().unwrap().stdout).unwrap().trim().parse().unwrap()
         };
-        let seen = seconds(&mut date);
-        seen - seconds(Command::new("date").arg("+%s"))
+        seconds(self.put_before(&mut Command::new("date"))) - seconds(&mut Command::new("date"))
+    }
+
+    fn put_before<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command.env("LD_PRELOAD", LIBRARY).env("FAKETIME_TIMESTAMP_FILE", &self.0);
+        command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
     }
 }
