@@ -129,7 +129,7 @@ fn found(state: &State, files: &Assignment) -> Vec<String> {
     let mut found = Vec::new();
     let Some(origin) = state.phase.origin() else { return found };
     found.push(format!("the origin, as it was recorded at {:.0}", origin.at));
-    for (plane, entry) in &state.ledger {
+    for (plane, entry) in state.ledger.iter() {
         let began = origin.planes.get(plane).map(|origin| origin.weight).unwrap_or_default();
         found.push(format!("{plane} at {}, began at {began}", entry.desired()));
     }

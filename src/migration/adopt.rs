@@ -63,7 +63,8 @@ pub fn adopt(
     let (Some(step), true) = (step, reasons.is_empty()) else { return Err(reasons) };
     let moved =
         views.iter().any(|(plane, view)| origin.planes.get(plane).is_none_or(|began| began.setting != view.setting));
-    let ledger = views.iter().map(|(plane, view)| (plane.clone(), Entry::Settled(view.weight))).collect();
+    let ledger = views.iter().map(|(plane, view)| (plane.clone(), Entry::Settled(view.weight)));
+    let ledger = Arc::new(ledger.collect());
     let phase = if moved {
         Phase::Shifting(Shifting::at(step, origin, &assignment.policy, now))
     } else {

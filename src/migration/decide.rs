@@ -140,8 +140,12 @@ struct Step {
 }
 
 impl Step {
+    fn with(state: State) -> Self {
+        Self { state, actions: Vec::new(), waiting: None, needs_human: false }
+    }
+
     fn stay(state: &State) -> Self {
-        Self { state: state.clone(), actions: Vec::new(), waiting: None, needs_human: false }
+        Self::with(state.clone())
     }
 
     fn hold(state: &State, waiting: WaitingOn) -> Self {
@@ -154,7 +158,7 @@ impl Step {
     }
 
     fn enter(state: &State, phase: Phase) -> Self {
-        Self::stay(&State { phase, ..state.clone() })
+        Self::with(State { phase, ..state.clone() })
     }
 }
 

@@ -30,12 +30,12 @@ pub struct State {
     pub phase: Phase,
     /// Who paused it, if anybody.
     pub paused: Option<Mark>,
-    /// What Crossfade left on each plane.
-    pub ledger: BTreeMap<Name, Entry>,
+    /// What Crossfade left on each plane. Most states leave what the one before left, and share it.
+    pub ledger: Arc<BTreeMap<Name, Entry>>,
     /// The last answers to people. A crash may have kept them from being given: a command that comes again gets the same
     /// answer, and is not obeyed twice.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub answers: Vec<Reply>,
+    #[serde(default, skip_serializing_if = "nothing")]
+    pub answers: Arc<[Reply]>,
     /// Since when it has been at work on this phase or step; deadlines run from here. `None` while it waits for a person or
     /// for a time that the policy names.
     pub working: Option<Timestamp>,
@@ -54,6 +54,10 @@ pub struct State {
     /// A person's word that many objects may be deleted on the target because they are gone from the source; until they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub letting: Option<Letting>,
+}
+
+fn nothing(answers: &Arc<[Reply]>) -> bool {
+    answers.is_empty()
 }
 
 /// A person's word that much may go.
@@ -390,10 +394,10 @@ impl State {
             assignment: assignment.into(),
             phase: Phase::Preparing { since: now },
             paused: None,
-            answers: Vec::new(),
+            answers: Arc::default(),
             working: Some(now),
             retries: Vec::new(),
-            ledger: BTreeMap::new(),
+            ledger: Arc::default(),
             approvals: Vec::new(),
             drills: Vec::new(),
             lasting: BTreeMap::new(),

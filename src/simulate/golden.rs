@@ -11,12 +11,17 @@ const CAREFUL: usize = 1;
 
 const MINUTE: Moment = 60_000;
 
-/// A story of a quiet service to which these things happen.
+/// A story of a service to which these things happen.
 fn story(migration: usize, start: Moment, troubles: &[(Moment, Kind)]) -> String {
+    story_at(200.0, migration, start, troubles)
+}
+
+/// The same with so many requests a second.
+fn story_at(rate: f64, migration: usize, start: Moment, troubles: &[(Moment, Kind)]) -> String {
     let assignment = &samples().unwrap()[migration];
     let setting = Setting {
         demand: 4,
-        rate: 200.0,
+        rate,
         normal_errors: 0.0,
         startup: 8_000,
         lag: 0,
@@ -65,6 +70,14 @@ fn the_controller_is_killed_on_the_way_back() {
     let fails = Kind::TargetFails { from: Weight::percent_saturating(50), rate: 0.5, lasts: NEVER };
     let killed = Kind::Crash { point: CrashPoint::AfterActions(0), down: 20_000 };
     insta::assert_snapshot!(story(BRISK, 0, &[(0, fails), (50_500, killed)]));
+}
+
+/// What the target fails while the source fails too is no proof against the target, and is none either once the source is idle: it is
+/// given the looks that show it failing alone.
+#[test]
+fn both_sides_fail_while_the_last_step_comes() {
+    let fails = Kind::BothFail { rate: 0.1, lasts: 2 * MINUTE };
+    insta::assert_snapshot!(story_at(24.0, BRISK, 0, &[(57_000, fails)]));
 }
 
 #[test]

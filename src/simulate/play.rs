@@ -7,6 +7,7 @@
 //! what it held, and no deadline falls), the looks in between are left out, and the next one comes at its interval after the
 //! next change. While a fault shows in the window, every look is taken.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::case::{Case, CrashPoint, Moment, NEVER, Wish, millis};
@@ -92,9 +93,9 @@ pub fn play(
     witness: &mut impl Witness,
 ) -> Ending {
     let world = World::new(case, assignment);
-    let state = State::new(Arc::clone(assignment), stamp(case.start));
-    let controller =
-        Controller { decide, disk: state.clone(), state, outcomes: Vec::new(), readings: Readings::default(), up: 0 };
+    let state = Rc::new(State::new(Arc::clone(assignment), stamp(case.start)));
+    let disk = Rc::clone(&state);
+    let controller = Controller { decide, disk, state, outcomes: Vec::new(), readings: Readings::default(), up: 0 };
     let play = Play {
         sight: Sight::new(assignment, &world),
         watcher: Watcher::new(assignment, case.setting.demand),
@@ -114,8 +115,8 @@ pub fn play(
 /// The process that drives the migration, and what it has on disk.
 struct Controller<D> {
     decide: D,
-    state: State,
-    disk: State,
+    state: Rc<State>,
+    disk: Rc<State>,
     outcomes: Vec<Outcome>,
     readings: Readings,
     /// When somebody is in charge again.
@@ -232,11 +233,11 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
         self.watcher.recorded(&self.controller.state, &self.sight.snapshot, &decision);
         let Decision { state, actions, waiting, replies, .. } = decision;
         self.person.see(waiting.as_ref(), now);
-        self.controller.disk = state;
+        self.controller.disk = Rc::new(state);
         if let Some(up) = self.stops(|point| point == CrashPoint::AfterRecord && (changed || !replies.is_empty())) {
             return Ok(up);
         }
-        self.controller.state.clone_from(&self.controller.disk);
+        self.controller.state = Rc::clone(&self.controller.disk);
         self.world.letters.retain(|letter| !replies.iter().any(|reply| reply.id == letter.id));
         let did = !(replies.is_empty() && actions.is_empty());
         if let Some(up) = self.stops(|point| point == CrashPoint::AfterAnswers && did) {
@@ -259,7 +260,7 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
             return next;
         }
         self.witness.happened(self.world.now, "it cannot be recorded, and the way back does not wait for that");
-        self.controller.state = decision.state;
+        self.controller.state = Rc::new(decision.state);
         self.act(&decision.actions).unwrap_or(next)
     }
 
@@ -311,7 +312,7 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
 
     /// After a while another controller begins with what is on disk.
     fn succeed(&mut self, down: Moment) -> Moment {
-        self.controller.state.clone_from(&self.controller.disk);
+        self.controller.state = Rc::clone(&self.controller.disk);
         self.controller.outcomes.clear();
         self.controller.readings = Readings::default();
         self.watcher.taken_over();
@@ -378,7 +379,7 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
 
     /// When a budget of no data is spent next.
     fn silent_until(&self) -> Option<Moment> {
-        let State { assignment, lasting, .. } = &self.controller.state;
+        let State { assignment, lasting, .. } = &*self.controller.state;
         let specs = assignment.policy.analysis.metrics.iter();
         let spent = specs.filter_map(|spec| lasting.get(&spec.name)?.spends(spec.silence.no_data_budget));
         spent.map(|at| at.as_millisecond()).min()

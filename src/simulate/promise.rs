@@ -14,7 +14,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use self::evidence::{Look, clearly_bad, share_agrees, within_limits};
+use self::evidence::{Look, clearly_bad, is_excused, share_agrees, within_limits};
 use crate::migration::snapshot::{Observed, PlaneView, Snapshot};
 use crate::migration::state::{Phase, Shifting, State};
 use crate::migration::{Action, Command, Decision, Request};
@@ -113,6 +113,8 @@ pub(super) struct Watcher<'p> {
     word: Option<usize>,
     drill: drill::Memory,
     last: Look,
+    /// When the source last failed as well, metric by metric: until that has left the window, it may be why the target's is full.
+    excused: Vec<Option<Timestamp>>,
 }
 
 impl<'p> Watcher<'p> {
@@ -131,6 +133,7 @@ impl<'p> Watcher<'p> {
             word: None,
             drill: drill::Memory::default(),
             last: Look::default(),
+            excused: vec![None; assignment.policy.analysis.metrics.len()],
         }
     }
 
@@ -144,6 +147,10 @@ impl<'p> Watcher<'p> {
         let after = &decision.state;
         self.settled = self.settled_since(before, snapshot);
         self.steady = self.steady_since(snapshot);
+        for (spec, excused) in self.policy.analysis.metrics.iter().zip(&mut self.excused) {
+            let now = snapshot.metrics.get(&spec.name).is_some_and(|sample| is_excused(spec, sample));
+            *excused = if now { Some(snapshot.now) } else { *excused };
+        }
         self.judge_letters(before, snapshot, decision)?;
         match (&before.phase, &after.phase) {
             (Phase::Shifting(was), Phase::Shifting(is)) if was.step == is.step => {
@@ -432,9 +439,11 @@ impl<'p> Watcher<'p> {
         let analysis = &self.policy.analysis;
         // In a window in which weights changed the sides did not serve at the same time: where both began to fail within it, most
         // requests of the one are from before and most of the other from after.
-        let steady = self.steady.0.is_some_and(|since| snapshot.now.duration_since(since) >= analysis.window);
+        let is_past = |at: Timestamp| snapshot.now.duration_since(at) >= analysis.window;
+        let steady = self.steady.0.is_some_and(is_past);
         let steady = |spec: &MetricSpec| steady || given_for_long && spec.baseline.is_none();
-        let mut metrics = analysis.metrics.iter().enumerate().filter(|(_, spec)| steady(spec));
+        let alone = |place: usize| self.excused[place].is_none_or(is_past);
+        let mut metrics = analysis.metrics.iter().enumerate().filter(|(place, spec)| steady(spec) && alone(*place));
         let bad = metrics.find(|(place, spec)| {
             let sample = snapshot.metrics.get(&spec.name);
             sample.is_some_and(|s| clearly_bad(spec, s) && self.last.goes_on(*place, spec, s, snapshot.now, analysis))

@@ -89,7 +89,7 @@ fn advancing_without_data_is_caught() {
 fn overwriting_drift_is_caught() {
     let wrong = |state: &State, snapshot: &Snapshot| {
         let mut state = state.clone();
-        for (plane, entry) in &mut state.ledger {
+        for (plane, entry) in Arc::make_mut(&mut state.ledger) {
             if let Some(view) = snapshot.planes.get(plane).and_then(Observed::known) {
                 *entry = Entry::Settled(view.weight);
             }

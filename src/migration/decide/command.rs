@@ -29,7 +29,7 @@ pub(super) fn answer(state: &State, snapshot: &Snapshot) -> (State, Vec<Reply>) 
         replies.push(Reply { id: command.id.clone(), accepted, message });
     }
     if !replies.is_empty() {
-        state.answers.clone_from(&replies);
+        state.answers = replies.as_slice().into();
     }
     (state, replies)
 }
@@ -175,9 +175,10 @@ fn commit(state: &State, snapshot: &Snapshot, by: Mark) -> Result<(State, String
         Protection::GoBack(cause) => return Err(cause.to_string()),
         Protection::NoWayBack(waiting) => return Err(waiting.to_string()),
     }
-    let objects = shift::fit_to_commit(state, snapshot, origin, &gates).map_err(|waiting| waiting.to_string())?;
+    let mirror = shift::fit_to_commit(state, snapshot, origin, &gates).map_err(|waiting| waiting.to_string())?;
     let (origin, since) = (origin.clone(), snapshot.now);
-    let jobs = snapshot.mirror.known().map(jobs::to_hand_over).unwrap_or_default();
+    let objects = mirror.objects.iter().map(|object| object.object.clone()).collect();
+    let jobs = jobs::to_hand_over(mirror);
     let phase = Phase::Committing { origin, by, since, objects, jobs, stage: CommitStage::Draining };
     Ok((State { phase, ..state.clone() }, "committed; the source is let go".into()))
 }

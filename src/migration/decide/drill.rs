@@ -19,6 +19,8 @@
 //!
 //! **Drift** holds: somebody who changes a plane meanwhile did not do it for a rehearsal.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::rollback::{Restoring, restore};
@@ -72,13 +74,12 @@ fn home(
     deadline: SignedDuration,
 ) -> Step {
     let (weight, took) = (state.highest_weight(), snapshot.now.duration_since(since));
-    for (plane, recorded) in &shifting.origin.planes {
-        state.ledger.insert(plane.clone(), Entry::Settled(recorded.weight));
-    }
+    let home = shifting.origin.planes.iter().map(|(plane, recorded)| (plane.clone(), Entry::Settled(recorded.weight)));
+    Arc::make_mut(&mut state.ledger).extend(home);
     state.drills.push(Drilled { at: since, weight, took });
     let late = took > deadline;
     state.phase = standing(shifting, if late { Standing::Late(took) } else { Standing::Moving });
-    if late { self::late(&state, took) } else { Step::stay(&state) }
+    if late { self::late(&state, took) } else { Step::with(state) }
 }
 
 /// Everything is at its origin and stays there until a person says what to make of it.

@@ -12,16 +12,19 @@ use crate::policy::Name;
 
 /// Takes in what this look saw of each metric. Before the target may have traffic, and after, nothing goes on.
 pub(super) fn follow(state: &mut State, snapshot: &Snapshot) {
-    let metrics = Stage::of(state).map(|_| &state.assignment.policy.analysis);
     let known = std::mem::take(&mut state.lasting);
-    state.lasting = metrics.map_or_else(Default::default, |analysis| {
-        let since = analysis.metrics.iter().filter_map(|spec| {
-            let (sample, since) =
-                (snapshot.metrics.get(&spec.name)?, known.get(&spec.name).copied().unwrap_or_default());
-            Some((spec.name.clone(), gate::follow(since, spec, sample, snapshot.now, analysis.window)))
-        });
-        since.filter(|(_, since)| *since != Since::default()).collect()
-    });
+    if Stage::of(state).is_none() {
+        return;
+    }
+    let analysis = &state.assignment.policy.analysis;
+    for spec in &analysis.metrics {
+        let Some(sample) = snapshot.metrics.get(&spec.name) else { continue };
+        let since = known.get(&spec.name).copied().unwrap_or_default();
+        let since = gate::follow(since, spec, sample, snapshot.now, analysis.window);
+        if since != Since::default() {
+            state.lasting.insert(spec.name.clone(), since);
+        }
+    }
 }
 
 /// How long it has gone on about a metric.

@@ -127,7 +127,7 @@ fn part(elapsed: SignedDuration, whole: SignedDuration, parts: usize) -> usize {
 fn descend(state: &State, snapshot: &Snapshot, origin: &Origin, weight: Weight) -> Step {
     let mut state = state.clone();
     let (mut actions, mut unreachable) = (Vec::new(), None);
-    for (plane, entry) in &mut state.ledger {
+    for (plane, entry) in Arc::make_mut(&mut state.ledger) {
         match snapshot.planes.get(plane) {
             Some(Observed::Known(view)) if view.weight <= weight => continue,
             Some(Observed::Unknown(why)) => {
@@ -237,7 +237,7 @@ fn reached(state: &State, snapshot: &Snapshot) -> State {
     let mut state = state.clone();
     for outcome in snapshot.outcomes.iter().filter(|outcome| outcome.error.is_none()) {
         let Action::RestorePlane { plane, .. } = &outcome.action else { continue };
-        if let Some(entry) = state.ledger.get_mut(plane) {
+        if let Some(entry) = Arc::make_mut(&mut state.ledger).get_mut(plane) {
             *entry = Entry::Settled(entry.highest());
         }
     }

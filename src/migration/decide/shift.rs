@@ -6,15 +6,17 @@
 //! Every step stands at a weight: its own, or that of the last step before it that has one. Where a drill took the planes from it,
 //! whatever step that was in, the weight is brought back and proven anew before the step goes on.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::retry::failure;
 use super::start::{paused, reachable};
 use super::{Gates, Step, capacity, drill, later, mirror, open, seen};
-use crate::cluster::ObjectRef;
 use crate::gate::Verdict;
 use crate::migration::action::Action;
-use crate::migration::snapshot::Snapshot;
+use crate::migration::snapshot::{MirrorView, Snapshot};
 use crate::migration::state::{Entry, Mark, Origin, Phase, Shifting, Standing, State};
 use crate::migration::waiting::WaitingOn;
 use crate::policy::{Name, Step as PolicyStep, Weight};
@@ -26,7 +28,7 @@ pub(super) fn shift(state: &State, snapshot: &Snapshot, shifting: &Shifting, gat
         Standing::Late(took) => return drill::late(state, took),
         Standing::Moving | Standing::Settled(_) | Standing::Proven => {}
     }
-    let state = &settle(state, snapshot);
+    let state = &*settle(state, snapshot);
     let policy = &state.assignment.policy;
     let Some(step) = policy.steps.get(shifting.step) else { return next(state, snapshot, shifting) };
     let held = no_drift(state, snapshot).and_then(|()| match policy.weight_at(shifting.step) {
@@ -114,19 +116,24 @@ fn establish(
 }
 
 /// Planes that show what they were told have settled.
-fn settle(state: &State, snapshot: &Snapshot) -> State {
-    let mut state = state.clone();
-    for (plane, entry) in &mut state.ledger {
-        if reachable(plane, snapshot).is_ok_and(|view| view.weight == entry.desired()) {
-            *entry = Entry::Settled(entry.desired());
-        }
+fn settle<'s>(state: &'s State, snapshot: &Snapshot) -> Cow<'s, State> {
+    let shows = |plane: &Name| Some(snapshot.planes.get(plane)?.known()?.weight);
+    let has_come = |(plane, entry): (&Name, &Entry)| match entry {
+        Entry::Moving { to, .. } => shows(plane) == Some(*to),
+        Entry::Settled(_) => false,
+    };
+    if !state.ledger.iter().any(has_come) {
+        return Cow::Borrowed(state);
     }
-    state
+    let mut state = state.clone();
+    let come = Arc::make_mut(&mut state.ledger).iter_mut().filter(|(plane, entry)| has_come((plane, entry)));
+    come.for_each(|(_, entry)| *entry = Entry::Settled(entry.desired()));
+    Cow::Owned(state)
 }
 
 /// Holds where a plane cannot be seen, or shows what nobody here wrote.
 pub(super) fn no_drift(state: &State, snapshot: &Snapshot) -> Result<(), WaitingOn> {
-    for (plane, entry) in &state.ledger {
+    for (plane, entry) in state.ledger.iter() {
         let observed = reachable(plane, snapshot)?.weight;
         if !entry.explains(observed) {
             return Err(WaitingOn::Drift { plane: plane.clone(), expected: entry.desired(), observed });
@@ -167,7 +174,7 @@ fn move_planes(
     let mut actions = Vec::new();
     let mut moving = None;
     let turn = whose_turn(state, weight);
-    for (plane, entry) in &mut next.ledger {
+    for (plane, entry) in Arc::make_mut(&mut next.ledger) {
         let view = reachable(plane, snapshot)?;
         if *entry == Entry::Settled(weight) || turn.is_some_and(|turn| turn != plane) {
             continue;
@@ -185,7 +192,7 @@ fn move_planes(
         moving.get_or_insert(WaitingOn::PlaneMoving { plane: plane.clone(), observed: view.weight, desired: weight });
     }
     let waiting = failure(state, |action| matches!(action, Action::SetWeight { .. })).or(moving);
-    Ok(Step { actions, waiting, ..Step::stay(&next) })
+    Ok(Step { actions, waiting, ..Step::with(next) })
 }
 
 /// Whether a plane was written already on the way to a weight.
@@ -237,12 +244,14 @@ fn proven(
 /// Holds unless every metric passes and the measured share is the weight.
 fn evident(state: &State, gates: &Gates) -> Result<(), WaitingOn> {
     for (metric, finding) in &gates.metrics {
-        let (metric, why) = (metric.clone(), finding.account.to_string());
+        let (metric, why) = (|| metric.clone(), || finding.account.to_string());
         match finding.verdict {
             Verdict::Pass => {}
             // A failure is `protect`'s business and never arrives here; it would hold.
-            Verdict::NoData | Verdict::Fail => return Err(WaitingOn::MetricNoData { metric, why }),
-            Verdict::Error => return Err(WaitingOn::MetricError { metric, why }),
+            Verdict::NoData | Verdict::Fail => {
+                return Err(WaitingOn::MetricNoData { metric: metric(), why: why() });
+            }
+            Verdict::Error => return Err(WaitingOn::MetricError { metric: metric(), why: why() }),
         }
     }
     if gates.metrics.len() < state.assignment.policy.analysis.metrics.len() {
@@ -271,15 +280,15 @@ pub(super) fn soak(state: &State, snapshot: &Snapshot, origin: &Origin, since: T
     }
 }
 
-/// The mirrored objects, where the target has, can carry and is seen to serve everything; else what is in the way of a commit.
+/// What is mirrored, where the target has, can carry and is seen to serve everything; else what is in the way of a commit.
 ///
 /// There is no way back from a commit, so it needs the evidence of a step once more, of this very moment.
-pub(super) fn fit_to_commit(
+pub(super) fn fit_to_commit<'s>(
     state: &State,
-    snapshot: &Snapshot,
+    snapshot: &'s Snapshot,
     origin: &Origin,
     gates: &Gates,
-) -> Result<Vec<ObjectRef>, WaitingOn> {
+) -> Result<&'s MirrorView, WaitingOn> {
     open(state, snapshot)?;
     no_drift(state, snapshot)?;
     let target = seen("the target", &snapshot.target)?;
@@ -288,6 +297,5 @@ pub(super) fn fit_to_commit(
         return Err(waiting);
     }
     evident(state, gates)?;
-    let mirror = seen("the selection", &snapshot.mirror)?;
-    Ok(mirror.objects.iter().map(|object| object.object.clone()).collect())
+    seen("the selection", &snapshot.mirror)
 }

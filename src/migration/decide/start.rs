@@ -22,9 +22,9 @@ pub(super) fn prepare(state: &State, snapshot: &Snapshot) -> Step {
                 return Step::hold(state, closed);
             }
             let ledger = origin.planes.iter().map(|(name, plane)| (name.clone(), Entry::Settled(plane.weight)));
-            let ledger = ledger.collect();
+            let ledger = Arc::new(ledger.collect());
             let phase = Phase::Mirroring { since: snapshot.now, origin: Arc::new(origin) };
-            Step::stay(&State { phase, ledger, ..state.clone() })
+            Step::with(State { phase, ledger, ..state.clone() })
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Nothing is broken within the bounds, and what is planted is found.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::migration::state::{Entry, Phase, Shifting};
 use crate::migration::{Action, decide};
@@ -35,7 +37,7 @@ fn a_former_leader_that_is_not_fenced_is_found() {
 fn writing_over_drift_is_found() {
     let wrong = |state: &State, snapshot: &Snapshot| {
         let mut state = state.clone();
-        for (plane, entry) in &mut state.ledger {
+        for (plane, entry) in Arc::make_mut(&mut state.ledger) {
             let strange =
                 snapshot.planes.get(plane).and_then(|seen| seen.known()).filter(|view| !entry.explains(view.weight));
             strange.into_iter().for_each(|view| *entry = Entry::Settled(view.weight));
@@ -74,7 +76,7 @@ fn forgetting_a_write_on_its_way_is_found() {
     let wrong = |state: &State, snapshot: &Snapshot| {
         let mut state = state.clone();
         if let Phase::RollingBack { .. } = state.phase {
-            state.ledger.values_mut().for_each(|entry| *entry = Entry::Settled(entry.desired()));
+            Arc::make_mut(&mut state.ledger).values_mut().for_each(|entry| *entry = Entry::Settled(entry.desired()));
         }
         decide(&state, snapshot)
     };

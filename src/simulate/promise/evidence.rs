@@ -76,6 +76,12 @@ pub(super) fn worth_going_back(spec: &MetricSpec, sample: &MetricSample) -> bool
     fraction(&sample.target).is_some_and(|(bad, _)| bad > spec.max.min(source))
 }
 
+/// Whether the source, where it is the baseline, has more bad requests than are accepted: what the target fails meanwhile, it need not
+/// fail alone.
+pub(super) fn is_excused(spec: &MetricSpec, sample: &MetricSample) -> bool {
+    spec.baseline.is_some() && fraction(&sample.source).is_some_and(|(source, _)| source > spec.max)
+}
+
 /// So bad that no statistics are needed. A source that few requests came to may truly be worse than it looks, by four standard
 /// deviations: so much it excuses.
 pub(super) fn clearly_bad(spec: &MetricSpec, sample: &MetricSample) -> bool {

@@ -2,6 +2,7 @@
 //!
 //! The snapshot is changed in place from look to look: names and queries stay, numbers come and go.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -122,17 +123,19 @@ impl Sight {
         self.look_at_clusters(world);
         self.look_at_planes(world);
         readings.add(world);
+        let asked = OnceCell::new();
+        let prometheus = || asked.get_or_init(|| world.prometheus(None)).clone();
         let metrics = self.snapshot.metrics.values_mut().zip(&self.metrics);
         for (sample, metric) in metrics {
             *sample = match metric.source {
-                Source::Prometheus => world.prometheus(None),
+                Source::Prometheus => prometheus(),
                 Source::Plane(plane) => pair(readings.counted(world, plane)),
                 Source::Within(range) => within(range),
             };
         }
         self.learn(world, stage, readings);
         self.snapshot.share = if world.has_prometheus {
-            world.prometheus(None)
+            prometheus()
         } else {
             let counted = (0..world.planes.len()).filter_map(|plane| readings.counted(world, plane));
             pair(counted.reduce(Counts::plus))
@@ -153,10 +156,12 @@ impl Sight {
         }
         // Looks that were left out were looks all the same: the planes' counters were read all the time.
         let earlier = world.now - millis(self.window);
+        let asked = OnceCell::new();
+        let prometheus = || reading(anchor, &world.prometheus(Some(anchor.as_millisecond())));
         let left_out = readings.looked.is_some_and(|looked| looked < earlier).then_some(earlier);
         for (place, metric) in self.metrics.iter().enumerate() {
             let totals = match metric.source {
-                Source::Prometheus => reading(anchor, &world.prometheus(Some(anchor.as_millisecond()))),
+                Source::Prometheus => asked.get_or_init(prometheus).clone(),
                 Source::Plane(plane) => {
                     if let Some(at) = left_out {
                         let totals = readings.since_start(world, plane, at);

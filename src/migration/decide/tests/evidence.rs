@@ -1,5 +1,7 @@
 //! What a step needs before it is done: all of it seen, all of it in this step, and from every metric.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 
 use super::answers::at;
@@ -90,7 +92,7 @@ fn drift_makes_a_window_begin_anew_and_nothing_that_is_proven() {
 fn a_window_begins_anew_after_whatever_had_to_be_written_again() {
     let (mut state, mut world) = at("in a window");
     // As a hand that edits the state leaves it: a plane short of the weight in the middle of its window.
-    state.ledger.insert(name("edge"), Entry::Settled(Weight::ZERO));
+    Arc::make_mut(&mut state.ledger).insert(name("edge"), Entry::Settled(Weight::ZERO));
     world.planes.insert(name("edge"), Weight::ZERO);
     let decision = pass(&mut state, &mut world);
     assert_eq!((reason(&decision), step(&state).1), ("PlaneMoving", Standing::Moving));

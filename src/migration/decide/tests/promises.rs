@@ -3,6 +3,8 @@
 //! What a property says it says without asking the gates: in plain fractions, strict enough that both agree wherever it speaks.
 //! Promises 9 (registries), 11 (Secrets) and 12 (input) are not `decide`'s to keep.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -427,7 +429,7 @@ promise!(
     drift_holds,
     |state: &State, snapshot: &Snapshot| {
         let mut state = state.clone();
-        for (plane, entry) in &mut state.ledger {
+        for (plane, entry) in Arc::make_mut(&mut state.ledger) {
             if let Some(view) = snapshot.planes.get(plane).and_then(Observed::known) {
                 *entry = Entry::Settled(view.weight);
             }

@@ -129,7 +129,8 @@ fn state(dice: &mut Dice<'_>) -> State {
     };
     let written = !matches!(phase, Phase::Preparing { .. });
     let planes = origin.planes.iter().filter(|_| written);
-    let ledger = planes.map(|(plane, origin)| (plane.clone(), entry(origin, dice))).collect();
+    let ledger = planes.map(|(plane, origin)| (plane.clone(), entry(origin, dice)));
+    let ledger = Arc::new(ledger.collect());
     let may_pause = !matches!(phase, Phase::Committing { .. } | Phase::RollingBack { .. }) && !phase.is_terminal();
     let mut state = State::new(Assignment { migration, policy }, dice.ago());
     state.paused = (may_pause && dice.happens(15)).then(|| dice.mark());
