@@ -6,7 +6,7 @@ DENY := $(CACHE)/cargo-deny-0.20.2/bin/cargo-deny
 
 include tests/lab/lab.mk
 
-.PHONY: help demo test lint unit lab-test chaos bench bench-judgement bench-mirror model mutants
+.PHONY: help demo test lint unit lab-test planes chaos bench bench-judgement bench-mirror model mutants
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ lab-test: lab-install ## The scenarios between two real clusters
 	tests/lab/lab up; \
 	cargo test --workspace --features lab --test it -- $(or $(LAB_TESTS),lab::) --test-threads 1 --nocapture; \
 	cargo test --bench mirror -- --services 30
+
+planes: lab-install ## Every driver on the real thing, 20,000 requests at each weight: the matrix of docs/planes.md
+	@CROSSFADE_PLANES=whole cargo test --workspace --features lab --test it -- lab::planes:: --test-threads 1 --nocapture
 
 bench-judgement: ## A million healthy comparisons, and how soon a bad target is found, beside other rules
 	cargo bench --bench judgement

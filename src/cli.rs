@@ -18,6 +18,7 @@ mod lint;
 mod object;
 mod output;
 mod plan;
+mod plane;
 mod policy;
 mod progress;
 mod run;
@@ -121,6 +122,9 @@ enum Verb {
     /// Check Migrations and ShiftPolicies without contacting anybody
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// What drivers of planes can do, and whether a plane of yours does it
+    #[command(subcommand)]
+    Plane(plane::PlaneVerb),
     /// Write completions for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(completions::Completions),
@@ -267,6 +271,7 @@ async fn perform(cli: Cli) -> anyhow::Result<Exit> {
         Verb::AdoptPolicy(adopt) => command::adopt_policy(&global, adopt).await,
         Verb::Commit(to) => command::send(&global, to, Request::Commit).await,
         Verb::Policy(policy) => policy::policy(&global, policy).await,
+        Verb::Plane(verb) => plane::plane(&global, verb).await,
         Verb::Completions(completions) => completions::completions(completions),
     }
 }

@@ -5,12 +5,15 @@
 //! answer to its own write. A write asks the `fence` it is handed as its last act before it is sent, with everything that may take time,
 //! such as connecting, behind it.
 
+pub mod conformance;
 pub mod embedded;
 pub mod haproxy;
 pub mod memory;
+pub mod sheet;
 
 use async_trait::async_trait;
 
+use self::sheet::Sheet;
 use crate::fence::{Fence, Fenced};
 use crate::migration::snapshot::PlaneView;
 use crate::policy::{DriverSpec, PlaneSpec, Weight};
@@ -86,6 +89,21 @@ pub enum PlaneError {
 }
 
 impl PlaneError {
+    /// What it means, in one or two words.
+    pub fn meaning(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::TimedOut { .. } => "timed out",
+            Self::NotFound { .. } => "not found",
+            Self::Refused { .. } => "refused",
+            Self::Malformed { .. } => "malformed",
+            Self::NotRepresentable { .. } => "not representable",
+            Self::Stranger { .. } => "stranger",
+            Self::Changed { .. } => "changed",
+            Self::Fenced(_) => "fenced",
+        }
+    }
+
     /// Whether waiting will not mend it: the plane is not as the migration describes it.
     pub fn is_lasting(&self) -> bool {
         match self {
@@ -99,6 +117,9 @@ impl PlaneError {
 /// Something that splits traffic between two sides.
 #[async_trait]
 pub trait Plane: Send + Sync {
+    /// What it can and cannot do.
+    fn sheet(&self) -> Sheet;
+
     /// What it reports of itself, now.
     async fn observe(&self) -> Result<PlaneView, PlaneError>;
 
@@ -122,6 +143,10 @@ pub trait Plane: Send + Sync {
     /// Lets no new connection reach the source, whatever its sessions say. Idempotent.
     async fn drain_source(&self, fence: &Fence) -> Result<(), PlaneError>;
 }
+
+/// The sheet of every driver.
+pub const SHEETS: [(&str, Sheet); 3] =
+    [("memory", memory::SHEET), ("embedded", embedded::SHEET), ("haproxy", haproxy::SHEET)];
 
 /// The driver for a plane; `None` for one that only the embedding program can hand over.
 pub fn connect(spec: &PlaneSpec) -> Option<Box<dyn Plane>> {

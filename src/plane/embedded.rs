@@ -7,11 +7,26 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::sheet::{Affinity, Condition, Resolution, Restart, Sheet, Spread, Zero};
 use super::{Plane, PlaneError};
 use crate::balancer::{Balancer, Side};
 use crate::fence::Fence;
 use crate::migration::snapshot::{Counters, PlaneView, SideView};
 use crate::policy::Weight;
+
+/// What the embedded balancer can and cannot do.
+pub const SHEET: Sheet = Sheet {
+    resolution: Resolution::Every,
+    // `balancer::pick`: at no prefix off by more than one.
+    spread: Spread::Turns { within: 1 },
+    zero: Zero::UnlessTheOtherIsDown,
+    delay: Duration::ZERO,
+    affinity: Affinity::None,
+    counts: true,
+    in_flight: true,
+    condition: Condition::Compared,
+    restart: Restart::WithUs,
+};
 
 /// A balancer of this process.
 #[derive(Debug, Clone)]
@@ -47,6 +62,10 @@ impl Embedded {
 
 #[async_trait]
 impl Plane for Embedded {
+    fn sheet(&self) -> Sheet {
+        SHEET
+    }
+
     async fn observe(&self) -> Result<PlaneView, PlaneError> {
         let weight = self.balancer.weight();
         Ok(PlaneView {

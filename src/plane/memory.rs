@@ -5,28 +5,73 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::sheet::{Affinity, Condition, Resolution, Restart, Sheet, Spread, Zero};
 use super::{Plane, PlaneError};
+use crate::balancer::{Side, Split};
 use crate::fence::Fence;
 use crate::migration::snapshot::{Counters, PlaneView, SideView};
 use crate::policy::Weight;
 
+/// What a plane in memory can and cannot do.
+pub const SHEET: Sheet = Sheet {
+    resolution: Resolution::Every,
+    spread: Spread::Turns { within: 1 },
+    zero: Zero::Nothing,
+    delay: Duration::ZERO,
+    affinity: Affinity::None,
+    counts: true,
+    in_flight: true,
+    condition: Condition::Compared,
+    restart: Restart::WithUs,
+};
+
 /// A plane that is one number.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Memory {
     inner: Mutex<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
-    weight: Weight,
+    split: Split,
     source_drained: bool,
     writes: Vec<Weight>,
+    source: Counted,
+    target: Counted,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Counted {
+    requests: u64,
+    in_flight: u64,
+}
+
+impl Inner {
+    fn counted(&mut self, side: Side) -> &mut Counted {
+        match side {
+            Side::Source => &mut self.source,
+            Side::Target => &mut self.target,
+        }
+    }
+
+    fn write(&mut self, weight: Weight) {
+        self.split = self.split.with_weight(weight);
+        self.writes.push(weight);
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new(Weight::ZERO)
+    }
 }
 
 impl Memory {
     /// A plane at `weight`.
     pub fn new(weight: Weight) -> Self {
-        Self { inner: Mutex::new(Inner { weight, ..Inner::default() }) }
+        let (source, target) = Default::default();
+        let split = Split::new(weight);
+        Self { inner: Mutex::new(Inner { split, source_drained: false, writes: Vec::new(), source, target }) }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -40,17 +85,52 @@ impl Memory {
 
     /// Changes the weight behind everybody's back.
     pub fn drift(&self, weight: Weight) {
-        self.inner().weight = weight;
+        let mut inner = self.inner();
+        inner.split = inner.split.with_weight(weight);
+    }
+
+    /// Opens the source again.
+    pub fn admit(&self) {
+        self.inner().source_drained = false;
+    }
+
+    /// Gives a request to a side, which is answering it until [`Self::done`] is called.
+    pub fn begin(&self) -> Side {
+        let mut inner = self.inner();
+        let (mut side, after) = inner.split.next();
+        inner.split = after;
+        if inner.source_drained {
+            side = Side::Target;
+        }
+        inner.counted(side).requests += 1;
+        inner.counted(side).in_flight += 1;
+        side
+    }
+
+    /// A request was answered.
+    pub fn done(&self, side: Side) {
+        let mut inner = self.inner();
+        let counted = inner.counted(side);
+        counted.in_flight = counted.in_flight.saturating_sub(1);
     }
 }
 
 #[async_trait]
 impl Plane for Memory {
+    fn sheet(&self) -> Sheet {
+        SHEET
+    }
+
     async fn observe(&self) -> Result<PlaneView, PlaneError> {
         let inner = self.inner();
-        let side = SideView { usable: 1, in_flight: 0, counters: Some(Counters::default()) };
-        let source = SideView { usable: u32::from(!inner.source_drained), ..side };
-        Ok(PlaneView { weight: inner.weight, setting: inner.weight.basis_points().into(), source, target: side })
+        let side = |counted: Counted, usable: bool| SideView {
+            usable: u32::from(usable),
+            in_flight: counted.in_flight,
+            counters: Some(Counters { requests: counted.requests, failed: 0 }),
+        };
+        let weight = inner.split.weight();
+        let (source, target) = (side(inner.source, !inner.source_drained), side(inner.target, true));
+        Ok(PlaneView { weight, setting: weight.basis_points().into(), source, target })
     }
 
     fn propose(&self, _: &PlaneView, _: Weight) -> Result<(), PlaneError> {
@@ -59,13 +139,12 @@ impl Plane for Memory {
 
     async fn shift(&self, fence: &Fence, from: Weight, to: Weight, _: &serde_json::Value) -> Result<(), PlaneError> {
         let mut inner = self.inner();
-        let observed = inner.weight;
+        let observed = inner.split.weight();
         if !observed.is_between(from, to) {
             return Err(PlaneError::Changed { from, to, observed });
         }
         fence.check(Duration::ZERO)?;
-        inner.weight = to;
-        inner.writes.push(to);
+        inner.write(to);
         Ok(())
     }
 
@@ -74,8 +153,7 @@ impl Plane for Memory {
         let weight: Weight = weight.map_err(|_| PlaneError::Malformed { what: "the recorded setting".to_owned() })?;
         let mut inner = self.inner();
         fence.check(Duration::ZERO)?;
-        inner.weight = weight;
-        inner.writes.push(weight);
+        inner.write(weight);
         Ok(())
     }
 

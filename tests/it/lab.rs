@@ -11,6 +11,7 @@ mod faults;
 mod kills;
 mod kinds;
 mod latency;
+mod planes;
 mod replays;
 mod scenarios;
 mod stage;

@@ -7,7 +7,7 @@ use super::PlaneError;
 use crate::policy::Weight;
 
 /// Largest weight of a server (HAProxy 2.6 configuration manual, `weight`).
-const MOST: u32 = 256;
+pub(super) const MOST: u32 = 256;
 
 /// One server, its weight, and its part of its side.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,134 @@
+//! Sessions, what is in flight, and the end of a side. IO.
+
+use std::time::Duration;
+
+use super::front::ask;
+use super::{Beyond, Checked, Run, Short, ensure, fails};
+use crate::balancer::Side;
+use crate::observe::clock::Moment;
+use crate::plane::PlaneError;
+use crate::plane::sheet::Affinity;
+use crate::policy::Weight;
+
+/// Longest time from the end of the last request to the plane saying that nothing is in flight.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Requests of one client that show where it is kept.
+const ASKED: usize = 20;
+
+fn allowed(run: &Run<'_>) -> Result<(), Short> {
+    let refused = Beyond("nobody said that the source may be drained");
+    if run.effort.drain { Ok(()) } else { Err(refused.into()) }
+}
+
+/// A client that is kept on the source from now on.
+async fn kept(run: &Run<'_>) -> Result<Box<dyn super::Client>, Short> {
+    run.go(Weight::ZERO).await?;
+    let mut client = run.ground.client(true);
+    let first = client.ask().await;
+    ensure(first == Some(Side::Source), || format!("at 0% a new client was answered by {first:?}"))?;
+    Ok(client)
+}
+
+async fn stays(client: &mut dyn super::Client, side: Side) -> Result<(), Short> {
+    for _ in 0..ASKED {
+        let answered = client.ask().await;
+        ensure(answered == Some(side), || format!("a client that belongs to the {side} was answered by {answered:?}"))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn sessions(run: &Run<'_>) -> Checked {
+    if run.sheet.affinity == Affinity::None {
+        let mut client = kept(run).await?;
+        run.go(Weight::FULL).await?;
+        stays(&mut *client, Side::Target).await?;
+        return Err(Short::No("it keeps no clients: one with cookies moves with the weight".to_owned()));
+    }
+    allowed(run)?;
+    let mut client = kept(run).await?;
+    run.go(Weight::HALF).await?;
+    stays(&mut *client, Side::Source).await?;
+    run.go(Weight::FULL).await?;
+    stays(&mut *client, Side::Source).await?;
+    let new = ask(run.ground, 100).await;
+    ensure(new.source == 0 && new.lost == 0, || format!("at 100% {} new clients came to the source", new.source))?;
+    run.plane.drain_source(&run.fence).await?;
+    let moved = stays(&mut *client, Side::Target).await;
+    run.ground.admit().await?;
+    moved?;
+    Ok("kept at 50% and 100% while new ones follow the weight, moved by the drain".to_owned())
+}
+
+pub(super) async fn drains(run: &Run<'_>) -> Checked {
+    allowed(run)?;
+    let mut idle = kept(run).await?;
+    let mut busy = run.ground.client(false);
+    let lingering = async {
+        let began = Moment::now();
+        busy.linger().await.map(|answered| (answered, began.elapsed()))
+    };
+    let drained = async {
+        if run.sheet.in_flight {
+            until(run, |in_flight| in_flight > 0).await?;
+        } else {
+            // There is nothing to see, so the request is given the time to arrive.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        run.go(Weight::FULL).await?;
+        run.plane.drain_source(&run.fence).await?;
+        stays(&mut *idle, Side::Target).await
+    };
+    let (lingered, drained) = tokio::join!(lingering, drained);
+    let ended = match (lingered, drained) {
+        (Ok((Some(Side::Source), took)), Ok(())) => match run.sheet.in_flight {
+            true => until(run, |in_flight| in_flight == 0).await.map(|since| {
+                format!("a request of {took:.0?} ended well, and 0 in flight was seen {since:.0?} later")
+            }),
+            false => Ok(format!("a request of {took:.0?} ended well; when, its sheet says, the plane does not know")),
+        },
+        (Ok((answered, _)), Ok(())) => fails(format!("a request that was in flight was answered by {answered:?}")),
+        (Err(beyond), _) => Err(beyond.into()),
+        (_, Err(failed)) => Err(failed),
+    };
+    run.ground.admit().await?;
+    ended
+}
+
+/// Waits for what is in flight on the source to be as wanted.
+async fn until(run: &Run<'_>, wanted: fn(u64) -> bool) -> Result<Duration, Short> {
+    let began = Moment::now();
+    loop {
+        let in_flight = run.plane.observe().await.map_err(|error: PlaneError| Short::from(error))?.source.in_flight;
+        if wanted(in_flight) {
+            return Ok(began.elapsed());
+        }
+        ensure(began.elapsed() < DEADLINE, || format!("after {DEADLINE:?} it still says {in_flight} in flight"))?;
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+pub(super) async fn drained(run: &Run<'_>) -> Checked {
+    allowed(run)?;
+    run.go(Weight::FULL).await?;
+    run.plane.drain_source(&run.fence).await?;
+    let well = ask(run.ground, run.effort.requests).await;
+    let alone = match run.ground.lose_target(false).await {
+        Ok(()) => {
+            let alone = ask(run.ground, 100).await;
+            run.ground.lose_target(true).await.map(|()| Some(alone))
+        }
+        Err(Beyond(_)) => Ok(None),
+    };
+    run.ground.admit().await?;
+    ensure(well.source == 0 && well.lost == 0, || format!("{} requests reached a drained side", well.source))?;
+    let Some(alone) = alone? else {
+        return Ok(format!("0 of {} requests; the target was not taken away", run.effort.requests));
+    };
+    ensure(alone.source == 0, || format!("with the target gone, {} of 100 reached the drained side", alone.source))?;
+    ensure(alone.target == 0, || "the target was not gone".to_owned())?;
+    Ok(format!("0 of {} requests, and 0 of 100 with the target gone", run.effort.requests))
+}

@@ -1,0 +1,116 @@
+//! What clients and observers see while a plane moves. IO.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::front::Answers;
+use super::{Checked, Run, Short, ensure};
+use crate::balancer::Side;
+use crate::observe::clock::Moment;
+use crate::policy::Weight;
+
+/// Weights of a journey in percent: up, up all the way, and back.
+const JOURNEY: [u16; 4] = [25, 100, 50, 0];
+
+/// How often the journey is made.
+const TURNS: u32 = 5;
+
+/// Fewest requests at each weight of a journey.
+const AT_EACH: u64 = 50;
+
+/// Clients that ask all the time meanwhile.
+const CLIENTS: usize = 4;
+
+pub(super) async fn follows(run: &Run<'_>) -> Checked {
+    let mut longest = Duration::ZERO;
+    for turn in 0..TURNS {
+        for (to, side) in [(Weight::FULL, Side::Target), (Weight::ZERO, Side::Source)] {
+            let mut client = run.ground.client(false);
+            // Its connection stands before the write.
+            client.ask().await;
+            let from = run.weight().await?;
+            let began = Moment::now();
+            run.plane.shift(&run.fence, from, to, &run.origin.setting).await?;
+            longest = longest.max(began.elapsed());
+            let written = Moment::now();
+            loop {
+                let answered = client.ask().await;
+                if answered == Some(side) {
+                    break;
+                }
+                let since = written.elapsed();
+                ensure(since <= run.sheet.delay, || {
+                    format!("{since:.0?} after write {turn} to {to} a request was answered by {answered:?}")
+                })?;
+            }
+        }
+    }
+    Ok(format!("{} writes, each within {longest:.0?}, and not one request late", TURNS * 2))
+}
+
+pub(super) async fn between(run: &Run<'_>) -> Checked {
+    let (mut looks, observer) = (0_u64, run.ground.driver());
+    let mut from = run.weight().await?;
+    for percent in JOURNEY.into_iter().cycle().take(JOURNEY.len() * TURNS as usize) {
+        let to = run.nearest(Weight::percent_saturating(percent)).await?;
+        let shift = run.plane.shift(&run.fence, from, to, &run.origin.setting);
+        tokio::pin!(shift);
+        loop {
+            tokio::select! {
+                biased;
+                shifted = &mut shift => break shifted?,
+                seen = observer.observe() => {
+                    let seen = seen?.weight;
+                    looks += 1;
+                    ensure(seen.is_between(from, to), || format!("between {from} and {to} it showed {seen}"))?;
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+        let shown = run.weight().await?;
+        ensure(shown == to, || format!("brought to {to} it shows {shown}"))?;
+        from = to;
+    }
+    Ok(format!("{looks} looks during {} moves", JOURNEY.len() * TURNS as usize))
+}
+
+pub(super) async fn lossless(run: &Run<'_>) -> Checked {
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let asked = AtomicU64::new(0);
+    let clients = (0..CLIENTS).map(|_| {
+        let (stopped, asked) = (stopped.clone(), &asked);
+        async move {
+            let (mut client, mut answers) = (run.ground.client(false), Answers::default());
+            while !*stopped.borrow() {
+                answers.count(client.ask().await);
+                asked.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+            answers
+        }
+    });
+    let journey = async {
+        let moved = journey(run, &asked).await;
+        stop.send_replace(true);
+        moved
+    };
+    let (answers, moved) = tokio::join!(futures::future::join_all(clients), journey);
+    let moves = moved?;
+    let lost: u64 = answers.iter().map(|answers| answers.lost).sum();
+    let asked = asked.into_inner();
+    ensure(lost == 0, || format!("{lost} of {asked} requests were lost during {moves} moves"))?;
+    Ok(format!("0 of {asked} during {moves} moves"))
+}
+
+/// Moves, with some requests at each weight.
+async fn journey(run: &Run<'_>, asked: &AtomicU64) -> Result<usize, Short> {
+    let moves = JOURNEY.len() * TURNS as usize;
+    for percent in JOURNEY.into_iter().cycle().take(moves) {
+        run.go(run.nearest(Weight::percent_saturating(percent)).await?).await?;
+        let before = asked.load(Ordering::Relaxed);
+        while asked.load(Ordering::Relaxed) < before + AT_EACH {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    Ok(moves)
+}
