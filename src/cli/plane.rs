@@ -127,7 +127,9 @@ async fn verify(global: &Global, asked: Verify) -> anyhow::Result<Exit> {
         return refuse(&format!("no plane is called {}; there are: {}", asked.name, names.join(", ")));
     };
     let Some(plane) = plane::connect(spec) else {
-        return refuse("the embedded balancer is inside the process that drives a migration; `make planes` examines it");
+        return refuse(
+            "the embedded balancer is inside the process that drives a migration; `make planes` examines it",
+        );
     };
     if !asked.yes {
         return refuse(&format!("this moves the traffic of {}: say --yes if nobody uses it", asked.name));

@@ -113,7 +113,11 @@ impl Sheet {
     pub fn lines(&self) -> [(&'static str, String); 9] {
         let Self { resolution, spread, zero, delay, affinity, counts, in_flight, condition, restart } = self;
         let yes = |is: &bool| if *is { "yes" } else { "no" }.to_owned();
-        let delay = if delay.is_zero() { "none: a write returns once requests follow it".to_owned() } else { format!("{delay:?}") };
+        let delay = if delay.is_zero() {
+            "none: a write returns once requests follow it".to_owned()
+        } else {
+            format!("{delay:?}")
+        };
         [
             ("weights", resolution.to_string()),
             ("spread", spread.to_string()),

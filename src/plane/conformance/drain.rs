@@ -85,9 +85,9 @@ pub(super) async fn drains(run: &Run<'_>) -> Checked {
     let (lingered, drained) = tokio::join!(lingering, drained);
     let ended = match (lingered, drained) {
         (Ok((Some(Side::Source), took)), Ok(())) => match run.sheet.in_flight {
-            true => until(run, |in_flight| in_flight == 0).await.map(|since| {
-                format!("a request of {took:.0?} ended well, and 0 in flight was seen {since:.0?} later")
-            }),
+            true => until(run, |in_flight| in_flight == 0)
+                .await
+                .map(|since| format!("a request of {took:.0?} ended well, and 0 in flight was seen {since:.0?} later")),
             false => Ok(format!("a request of {took:.0?} ended well; when, its sheet says, the plane does not know")),
         },
         (Ok((answered, _)), Ok(())) => fails(format!("a request that was in flight was answered by {answered:?}")),

@@ -44,7 +44,8 @@ pub(super) async fn share(run: &Run<'_>) -> Checked {
         ensure(agrees(answers, weight, run.sheet.spread), || {
             format!("at {weight} the target answered {} of {total}", answers.target)
         })?;
-        let counters = [(before.target.counters, after.target.counters), (before.source.counters, after.source.counters)];
+        let counters =
+            [(before.target.counters, after.target.counters), (before.source.counters, after.source.counters)];
         for ((before, after), answered) in counters.into_iter().zip([answers.target, answers.source]) {
             match (before, after) {
                 (Some(before), Some(after)) => {
@@ -79,7 +80,9 @@ pub(super) async fn zero(run: &Run<'_>) -> Checked {
         run.go(weight).await?;
         let answers = ask(run.ground, run.effort.requests).await;
         let stray = if weight == Weight::ZERO { answers.target } else { answers.source };
-        ensure(stray == 0 && answers.lost == 0, || format!("at {weight} {stray} went astray, {} were lost", answers.lost))?;
+        ensure(stray == 0 && answers.lost == 0, || {
+            format!("at {weight} {stray} went astray, {} were lost", answers.lost)
+        })?;
     }
     Ok(format!("0 of {} requests astray at each end", run.effort.requests))
 }

@@ -52,10 +52,7 @@ fn kept(mark: &str) -> String {
 async fn inside() -> Vec<Examined> {
     let memory = Remembered(Arc::default());
     let (even, uneven) = (Balanced::start(2, 2).await.unwrap(), Balanced::start(1, 3).await.unwrap());
-    vec![
-        ("memory", examined(&memory, &memory).await.unwrap()),
-        ("embedded", examined(&even, &uneven).await.unwrap()),
-    ]
+    vec![("memory", examined(&memory, &memory).await.unwrap()), ("embedded", examined(&even, &uneven).await.unwrap())]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
