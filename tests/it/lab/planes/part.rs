@@ -3,8 +3,9 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crossfade::observe::clock::Moment;
 use crossfade::plane::conformance::Ground;
 
 /// Longest wait for a part to do what it was told.
@@ -43,7 +44,7 @@ pub fn free_address() -> SocketAddr {
 }
 
 pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let since = Instant::now();
+    let since = Moment::now();
     while !done() {
         assert!(since.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -52,7 +53,7 @@ pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
 
 /// Waits until a backend answers through the plane.
 pub async fn until_it_serves(ground: &dyn Ground) {
-    let since = Instant::now();
+    let since = Moment::now();
     while ground.client(false).ask().await.is_none() {
         assert!(since.elapsed() < PATIENCE, "nothing is served within {PATIENCE:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
