@@ -21,7 +21,7 @@ use crate::listener::{self, Serving};
 /// The header in which a backend says its side.
 pub const SIDE_HEADER: &str = "x-side";
 
-/// The path whose answer begins at once and ends after [`LINGER`].
+/// The path whose answer begins at once and ends a second and a half later.
 pub const LINGERING: &str = "/linger";
 
 /// How long a lingering answer takes: a shift and a drain fit in.
