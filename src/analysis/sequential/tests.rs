@@ -45,6 +45,23 @@ fn agrees_with_the_ratio_written_out() {
     }
 }
 
+/// The plan for telling 10 % bad ones from 1 % with errors of 0.05 and 0.10, as textbooks of sampling print it: reject at 1.2054
+/// + 0.0397 n bad ones of n (Wald 1947; NIST/SEMATECH e-Handbook of Statistical Methods, on sequential sampling plans).
+#[test]
+fn the_line_of_rejection_is_that_of_textbooks() {
+    // Odds of 0.10 against those of 0.01.
+    let odds = 11.0;
+    for of in (10..=200).map(f64::from) {
+        let mut evidence = Evidence::new(Alternatives::for_finding(odds));
+        evidence.may_begin(1.0);
+        evidence.learn(Events { bad: 1.2054 + 0.0397 * of, of, share: 0.01 });
+        let ratio = evidence.sums[1];
+        // (1 - 0.10) / 0.05; the fourth digit of what is printed is rounded.
+        let rounded = (0.000_05 * (1.0 + of) * odds.ln()).exp();
+        assert!((18.0 / rounded..=18.0 * rounded).contains(&ratio), "{ratio} of {of}");
+    }
+}
+
 #[test]
 fn a_level_holds_however_often_one_looks() {
     let mut chance = Chance(1);
