@@ -9,14 +9,21 @@
 //! A number with a range cannot be divided: a target that is as good has the source's own, and a share of the requests behind it where
 //! those are known. So what few requests make of a quantile is not in it, and what is worse is that number made so many times worse.
 //!
-//! **Not replayed:** what planes and probes count, steps that wait for people, and gates other than the metrics'. Strata are replayed as one,
-//! because the requests are dealt out evenly.
+//! Requests that a metric tells apart are divided stratum by stratum. Where both sides were recorded, each is given that part of
+//! a stratum which its mix comes to at the weight; else they are dealt out evenly. A target that is worse is so in every stratum
+//! by the same part.
+//!
+//! **Not replayed:** what planes and probes count, steps that wait for people, and gates other than the metrics'.
+
+mod recording;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+pub use self::recording::{Grain, Number, Recording};
+use self::recording::{Mixes, mixes, plus, pooled, share_of};
 use super::forecast::time_at;
 use super::lasting::Since;
 use super::random::Random;
@@ -34,62 +41,6 @@ const ROUNDS: u64 = 20;
 const STARTS: usize = 40;
 /// Longest time a bad target is watched, in grains: beyond it nobody would say it was found.
 const PATIENCE: usize = 2_000;
-
-/// Bad and all requests of both sides in one grain; a side without an answer has none.
-pub type Grain = SidePair<Option<Counted>>;
-
-/// What was recorded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Recording {
-    /// When the first grain began.
-    pub from: Timestamp,
-    /// How long each is.
-    pub grain: SignedDuration,
-    /// Every grain of each metric that counts.
-    pub metrics: BTreeMap<Name, Vec<Grain>>,
-    /// What each metric with a range was at the end of every grain.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub numbers: BTreeMap<Name, Vec<SidePair<Option<Number>>>>,
-}
-
-impl Recording {
-    /// Whether there is anything of a metric.
-    pub fn has(&self, metric: &Name) -> bool {
-        self.metrics.contains_key(metric) || self.numbers.contains_key(metric)
-    }
-
-    /// How many grains there are.
-    pub fn grains(&self) -> usize {
-        let lengths = self.metrics.values().map(Vec::len).chain(self.numbers.values().map(Vec::len));
-        lengths.max().unwrap_or_default()
-    }
-
-    /// The requests of both sides in a grain, bad ones and all.
-    pub fn pooled(&self, metric: &Name, grain: usize) -> Option<Counted> {
-        let Grain { source, target } = self.metrics.get(metric)?.get(grain)?;
-        source.or(*target)?;
-        let mut sum = source.unwrap_or_default();
-        record::add(&mut sum, target.unwrap_or_default());
-        Some(sum)
-    }
-
-    /// What a metric with a range was in a grain, of whichever side has it: the source's own, if both.
-    pub fn number(&self, metric: &Name, grain: usize) -> Option<Number> {
-        let SidePair { source, target } = self.numbers.get(metric)?.get(grain)?;
-        source.or(*target)
-    }
-}
-
-/// What a metric with a range was.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Number {
-    /// The number.
-    pub value: f64,
-    /// Requests behind it, where they were counted.
-    pub count: Option<f64>,
-}
 
 /// What replaying came to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -150,7 +101,8 @@ pub fn backtest(policy: &ShiftPolicy, recording: &Recording, seed: u64) -> Backt
     let replayed: Vec<_> = policy.analysis.metrics.iter().filter(|spec| recording.has(&spec.name)).collect();
     let is_left_out = |spec: &&MetricSpec| !recording.has(&spec.name);
     let left_out = policy.analysis.metrics.iter().filter(is_left_out).map(|spec| spec.name.clone()).collect();
-    let replay = Replay { policy, recording, specs: replayed };
+    let mixes = replayed.iter().map(|spec| (&spec.name, mixes(recording, &spec.name))).collect();
+    let replay = Replay { policy, recording, specs: replayed, mixes };
     let recorded = recording.grain.saturating_mul(i32::try_from(replay.counted()).unwrap_or(i32::MAX));
     let (mut alarms, mut migrations) = (Vec::new(), 0);
     for round in 0..ROUNDS {
@@ -182,9 +134,32 @@ enum Harm {
     Fires,
 }
 
+/// Bad and all requests of both sides.
+#[derive(Debug, Clone, PartialEq)]
+struct Counts {
+    all: SidePair<Counted>,
+    strata: Strata,
+}
+
+impl Counts {
+    fn add(&mut self, more: &Self) {
+        add(&mut self.all, &more.all);
+        self.strata = self.strata.with(&more.strata, plus);
+    }
+
+    fn nothing() -> Self {
+        Self { all: strata::NOTHING, strata: Strata::default() }
+    }
+
+    fn since(&self, anchor: Timestamp) -> Reading {
+        let SidePair { source, target } = self.all;
+        Reading { anchor, source, target, strata: self.strata.clone() }
+    }
+}
+
 /// What one look sees of a metric.
 enum Seen {
-    Counted(Option<SidePair<Counted>>),
+    Counted(Option<Counts>),
     Number(MetricSample),
 }
 
@@ -192,6 +167,7 @@ struct Replay<'a> {
     policy: &'a ShiftPolicy,
     recording: &'a Recording,
     specs: Vec<&'a MetricSpec>,
+    mixes: BTreeMap<&'a Name, Mixes<'a>>,
 }
 
 impl Replay<'_> {
@@ -307,14 +283,23 @@ impl Replay<'_> {
         weight: Weight,
         harm: Harm,
         random: &mut Random,
-    ) -> Option<SidePair<Counted>> {
-        let (bad, total) = self.recording.pooled(&spec.name, index)?;
-        let share = weight.fraction();
-        let (all, theirs) = (total * share, random.part(bad, share));
+    ) -> Option<Counts> {
         let more = if let Harm::More(more) = harm { more } else { 0.0 };
-        let worse = random.part((all - theirs).max(0.0), more);
-        let source = (bad - theirs, total - all);
-        Some(SidePair { source, target: ((theirs + worse).min(all), all) })
+        let mixes = self.mixes.get(&spec.name);
+        let (mut whole, mut sources, mut targets) = (None, BTreeMap::new(), BTreeMap::new());
+        for (stratum, grains) in self.recording.kinds(&spec.name) {
+            let Some((bad, total)) = grains.get(index).and_then(pooled) else { continue };
+            let share = share_of(stratum.and_then(|stratum| mixes?.get(stratum)), weight);
+            let (all, theirs) = (total * share, random.part(bad, share));
+            let worse = random.part((all - theirs).max(0.0), more);
+            let (source, target) = ((bad - theirs, total - all), ((theirs + worse).min(all), all));
+            add(whole.get_or_insert(strata::NOTHING), &SidePair { source, target });
+            if let Some(stratum) = stratum {
+                sources.insert(stratum.to_owned(), source);
+                targets.insert(stratum.to_owned(), target);
+            }
+        }
+        Some(Counts { all: whole?, strata: Strata::of(sources, targets) })
     }
 
     /// How soon targets are found that are worse from their first request on, each from another moment of the recording on.
@@ -373,8 +358,8 @@ struct Run<'a> {
     spec: &'a MetricSpec,
     record: Record,
     anchor: Timestamp,
-    totals: SidePair<Counted>,
-    window: VecDeque<Option<SidePair<Counted>>>,
+    totals: Counts,
+    window: VecDeque<Option<Counts>>,
     grains: usize,
     since: Since,
 }
@@ -388,7 +373,7 @@ impl<'a> Run<'a> {
             spec,
             record: Record::new(spec, window),
             anchor,
-            totals: strata::NOTHING,
+            totals: Counts::nothing(),
             window: VecDeque::new(),
             grains,
             since: Since::default(),
@@ -411,42 +396,31 @@ impl<'a> Run<'a> {
     }
 
     /// Takes in what was counted; what the window has, and what was learnt.
-    fn count(&mut self, now: Timestamp, stage: Stage, counted: Option<SidePair<Counted>>) -> (MetricSample, Learnt) {
+    fn count(&mut self, now: Timestamp, stage: Stage, counted: Option<Counts>) -> (MetricSample, Learnt) {
         if let Some(counted) = &counted {
-            add(&mut self.totals, counted);
+            self.totals.add(counted);
         }
-        let SidePair { source, target } = self.totals;
-        let reading = Reading { anchor: self.anchor, source, target, strata: Strata::default() };
-        let reading = counted.is_some().then_some(reading);
+        let reading = counted.is_some().then(|| self.totals.since(self.anchor));
         self.window.push_back(counted);
         if self.window.len() > self.grains {
             self.window.pop_front();
         }
-        let mut sum = strata::NOTHING;
-        self.window.iter().flatten().for_each(|counted| add(&mut sum, counted));
+        let mut sum = Counts::nothing();
+        self.window.iter().flatten().for_each(|counted| sum.add(counted));
         let seen = self.window.iter().any(Option::is_some);
         let side = |(bad, total): Counted| match seen {
             true => SideSample::Counts { bad, total },
             false => SideSample::NoData(NOTHING.to_owned()),
         };
-        let sample = SidePair { source: side(sum.source), target: side(sum.target) };
+        let sample = SidePair { source: side(sum.all.source), target: side(sum.all.target) };
         let since = now.checked_sub(self.policy.analysis.window).unwrap_or(Timestamp::MIN);
-        let recent = Reading { anchor: since, source: sum.source, target: sum.target, strata: Strata::default() };
-        // Requests that are dealt out evenly have the same mix on both sides.
-        let like = seen.then(|| like_with_like(&sum));
-        (sample, Learnt { like, ..self.record.look(now, stage, reading, seen.then_some(&recent)) })
+        let recent = seen.then(|| sum.since(since));
+        (sample, self.record.look(now, stage, reading, recent.as_ref()))
     }
 }
 
 /// Said where nothing was recorded.
 const NOTHING: &str = "nothing was recorded";
-
-/// The target's requests, and as many of the source's.
-fn like_with_like(sum: &SidePair<Counted>) -> SidePair<Counted> {
-    let SidePair { source, target } = *sum;
-    let part = if source.1 > 0.0 { target.1 / source.1 } else { 0.0 };
-    SidePair { source: (source.0 * part, source.1 * part), target }
-}
 
 /// A number of a target that this is the matter with: farther towards the end of its range.
 fn harmed(range: Range, value: f64, harm: Harm) -> f64 {

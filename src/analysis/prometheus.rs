@@ -121,15 +121,26 @@ impl Prometheus {
         to: f64,
         step: Duration,
     ) -> Result<Vec<(f64, f64)>, PrometheusError> {
-        let [start, end] = [from, to].map(|at| format!("{at:.3}"));
-        let step = format!("{:.3}", step.as_secs_f64());
-        let form = [("query", query), ("start", &start), ("end", &end), ("step", &step)];
-        let series = self.ask("query_range", &form, RANGE_PATIENCE, MOST_RANGE_BYTES).await?;
+        let series = self.ranges(query, from, to, step).await?;
         match series.as_slice() {
             [] => Ok(Vec::new()),
             [one] => Ok(one.values.clone()),
             several => Err(self.unusable(AnswerError::Several(several.len()))),
         }
+    }
+
+    /// The same of a query that gives several series.
+    pub async fn ranges(
+        &self,
+        query: &str,
+        from: f64,
+        to: f64,
+        step: Duration,
+    ) -> Result<Vec<Numbers>, PrometheusError> {
+        let [start, end] = [from, to].map(|at| format!("{at:.3}"));
+        let step = format!("{:.3}", step.as_secs_f64());
+        let form = [("query", query), ("start", &start), ("end", &end), ("step", &step)];
+        self.ask("query_range", &form, RANGE_PATIENCE, MOST_RANGE_BYTES).await
     }
 
     async fn batch(&self, queries: &[String], patience: Duration) -> Answers {

@@ -15,6 +15,7 @@ fn recording(grains: usize, bad: impl Fn(usize) -> f64) -> Recording {
         from: Timestamp::UNIX_EPOCH,
         grain: SignedDuration::from_mins(1),
         metrics: [(Name::new("errors").unwrap(), (0..grains).map(grain).collect())].into(),
+        strata: BTreeMap::new(),
         numbers: BTreeMap::new(),
     }
 }
@@ -50,6 +51,7 @@ spec:
         from: Timestamp::UNIX_EPOCH,
         grain: SignedDuration::from_secs(30),
         metrics: BTreeMap::new(),
+        strata: BTreeMap::new(),
         numbers: numbers.map(|(name, numbers)| (Name::new(name).unwrap(), numbers)).into(),
     };
     (policy, recording)
@@ -147,4 +149,73 @@ fn nothing_recorded_is_nothing_found() {
     empty.metrics.values_mut().flatten().for_each(|grain| grain.source = None);
     let result = backtest(&policy(), &empty, 1);
     assert_eq!((result.recorded, result.alarms.len(), result.detections.len()), (SignedDuration::ZERO, 0, 0));
+}
+
+/// A policy that compares routes, and a day of minutes of two of them: one that fails a hundred times as often as the other. The
+/// target was given five times the part of it that the source was.
+fn two_routes() -> (ShiftPolicy, Recording) {
+    let text = r#"
+apiVersion: crossfade.dev/v1alpha1
+kind: ShiftPolicy
+metadata: {name: routes}
+spec:
+  steps: [{setWeight: 10}, {pause: {duration: 30m}}, {setWeight: 50}, {pause: {duration: 30m}}, {setWeight: 100}]
+  analysis:
+    window: 2m
+    prometheus: {address: "http://p:9090"}
+    metrics:
+      - name: errors
+        errorRate: {errors: 'sum(increase(e{c="{{ cluster }}"}[{{ window }}]))', total: 'sum(increase(t{c="{{ cluster }}"}[{{ window }}]))', strata: route}
+        max: 50%
+        baseline: source
+"#;
+    let mut policy = load(&[SourceFile { name: "p".into(), text: text.into() }]).unwrap().policies.remove(0);
+    // With all traffic on the target there is nobody left to compare with.
+    policy.steps.pop();
+    let route = |source: Counted, target: Counted| vec![SidePair { source: Some(source), target: Some(target) }; 1_440];
+    let routes = [
+        ("pay".to_owned(), route((54.0, 540.0), (30.0, 300.0))),
+        ("view".to_owned(), route((5.0, 4_860.0), (0.0, 300.0))),
+    ];
+    let errors = Name::new("errors").unwrap();
+    let recording = Recording {
+        from: Timestamp::UNIX_EPOCH,
+        grain: SignedDuration::from_mins(1),
+        metrics: BTreeMap::new(),
+        strata: [(errors, routes.into())].into(),
+        numbers: BTreeMap::new(),
+    };
+    (policy, recording)
+}
+
+#[test]
+fn a_target_with_more_of_what_fails_is_healthy_where_requests_are_told_apart() {
+    let (policy, recording) = two_routes();
+    let result = backtest(&policy, &recording, 1);
+    assert_eq!((result.alarms, result.left_out.len()), (vec![], 0));
+    let double = |detection: &&Detection| detection.regression == "2x";
+    let found: Vec<_> = result.detections.iter().filter(double).collect();
+    assert!(found.len() == 2 && found.iter().all(|one| 10 * one.found >= 9 * one.targets), "{found:?}");
+    // The very same requests, not told apart.
+    let mut blind = policy.clone();
+    if let MetricSource::ErrorRate { strata, .. } = &mut blind.analysis.metrics[0].source {
+        *strata = None;
+    }
+    let alarms = backtest(&blind, &recording, 1).alarms;
+    assert!(alarms.iter().any(|alarm| alarm.account.contains("worse than the source")), "{alarms:?}");
+    let text = serde_json::to_string(&recording).unwrap();
+    assert_eq!(serde_json::from_str::<Recording>(&text).unwrap(), recording);
+}
+
+#[test]
+fn strata_of_a_source_alone_are_dealt_out_evenly() {
+    let (policy, mut recording) = two_routes();
+    let strata = recording.strata.values_mut().flat_map(BTreeMap::values_mut).flatten();
+    strata.for_each(|grain| grain.target = None);
+    assert_eq!(mixes(&recording, &policy.analysis.metrics[0].name), BTreeMap::new());
+    assert_eq!(backtest(&policy, &recording, 1).alarms, []);
+    assert_eq!(recording.pooled(&policy.analysis.metrics[0].name, 3), Some((59.0, 5_400.0)));
+    let half = Weight::percent_saturating(50);
+    let share = |source, target| share_of(Some(&SidePair { source, target }), half);
+    assert_eq!([share(0.125, 0.375), share(0.0, 0.2), share(0.2, 0.0), share(0.0, 0.0)], [0.75, 1.0, 0.0, 0.5]);
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crossfade::analysis::backtest::Recording;
+use crossfade::policy::Name;
 use serde_json::Value;
 
 use super::scenarios::RATE;
@@ -35,6 +36,13 @@ fn m_what_prometheus_recorded_is_replayed_through_the_gates() {
 
     let quantile = r#"      - name: p99
         quantile: {buckets: 'sum by (le) (increase(http_request_duration_seconds_bucket{cluster="{{ cluster }}"}[{{ window }}]))', q: 0.99, max: 5}
+      - name: by-code
+        errorRate:
+          errors: sum(increase(http_requests_total{cluster="{{ cluster }}",code=~"5.."}[{{ window }}]))
+          total: sum(increase(http_requests_total{cluster="{{ cluster }}"}[{{ window }}]))
+          strata: code
+        max: 1%
+        baseline: source
     share:"#;
     let file = lab.file_with(&[("    share:", quantile)]);
     let at = |name: &str| lab.state.path().join(name).display().to_string();
@@ -62,6 +70,15 @@ fn m_what_prometheus_recorded_is_replayed_through_the_gates() {
     let (failed, sent) = (counts.number("failed") as f64, counts.number("sent") as f64);
     assert!((0.8..1.25).contains(&(bad / failed)), "{bad} bad ones recorded, users saw {failed}");
     assert!(all > 0.7 * sent.min(of(80) as f64) && all < 1.25 * sent, "{all} recorded, {sent} sent");
+    let strata: Vec<_> = recording.strata.values().flat_map(|strata| strata.keys()).collect();
+    assert!(["200", "500"].iter().all(|code| strata.iter().any(|known| known == code)), "{strata:?}");
+    let totals = ["errors", "by-code"].map(|metric| {
+        let metric = Name::new(metric).unwrap();
+        let grains = (0..recording.grains()).filter_map(|grain| recording.pooled(&metric, grain));
+        grains.fold((0.0, 0.0), |sum, grain| (sum.0 + grain.0, sum.1 + grain.1))
+    });
+    let alike = |one: f64, other: f64| (0.98..1.02).contains(&(one / other));
+    assert!(alike(totals[0].0, totals[1].0) && alike(totals[0].1, totals[1].1), "strata make up the whole: {totals:?}");
     let numbers = recording.numbers.values().flatten().filter(|grain| grain.source.is_some()).count();
     assert!(numbers >= 12, "{numbers} of 16 grains have a quantile");
     assert!(std::fs::read_to_string(&drawn).unwrap().starts_with("<svg"));
