@@ -19,7 +19,7 @@ use crate::cluster::{Desired, Link, ObjectRef};
 use crate::fence::Fence;
 use crate::migration::claims;
 use crate::migration::snapshot::chain;
-use crate::migration::{Action, Applied, Command, Decision, Outcome, Phase, Report, State, decide};
+use crate::migration::{Action, Applied, Command, Decision, Outcome, Phase, Report, State, Written, decide};
 use crate::observe::clock::Clock;
 use crate::observe::{Look, Observer, Scene};
 use crate::policy::{Assignment, Name, Workloads};
@@ -168,6 +168,7 @@ impl Seat {
             clock,
             state,
             is_recorded: true,
+            written: None,
             outcomes: Vec::new(),
         })
     }
@@ -176,7 +177,7 @@ impl Seat {
     #[cfg(test)]
     fn drive_in(self, surroundings: Box<dyn Surroundings>) -> Driver {
         let Self { store, clock, state, taken_up: _ } = self;
-        Driver { surroundings, store, clock, state, is_recorded: true, outcomes: Vec::new() }
+        Driver { surroundings, store, clock, state, is_recorded: true, written: None, outcomes: Vec::new() }
     }
 }
 
@@ -263,6 +264,9 @@ pub struct Driver {
     state: State,
     /// Whether the state is on disk; a way back that did not wait for the disk is recorded when there is room again.
     is_recorded: bool,
+    /// What of the metrics is on disk; nothing before the first pass, which writes whatever it finds: a process that ends again
+    /// and again would never see a budget spent.
+    written: Option<Written>,
     outcomes: Vec<Outcome>,
 }
 
@@ -317,14 +321,22 @@ impl Driver {
 
     /// Puts on disk what was decided, before anything is done about it.
     async fn record(&mut self, commands: &[Command], decision: &Decision) -> Result<(), StoreError> {
-        if self.is_recorded && decision.state == self.state && decision.replies.is_empty() {
+        let now = self.clock.now();
+        let is_known = match &self.written {
+            Some(written) => !decision.is_worth_recording(&self.state, written, now),
+            None => decision.state == self.state && decision.replies.is_empty(),
+        };
+        if self.is_recorded && is_known {
+            self.written.get_or_insert_with(|| decision.state.lasting.clone());
             return Ok(());
         }
         let answered = decision.replies.iter().filter_map(|reply| {
             let command = commands.iter().find(|command| command.id == reply.id)?;
             Some(Answered { by: command.by.clone(), request: command.request.clone(), reply: reply.clone() })
         });
-        self.store.decide(self.clock.now(), &decision.state, answered.collect()).await
+        self.store.decide(now, &decision.state, answered.collect()).await?;
+        self.written = Some(decision.state.lasting.clone());
+        Ok(())
     }
 
     async fn act(&mut self, actions: &[Action], desired: &BTreeMap<ObjectRef, Desired>) -> Vec<Outcome> {

@@ -18,6 +18,23 @@ pub struct Lasting {
     pub error: SignedDuration,
 }
 
+/// How long each may go on before it comes to something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowed {
+    /// A number out of its range.
+    pub outside: SignedDuration,
+    /// A number out of its range that is not seen.
+    pub unseen: SignedDuration,
+    /// No data.
+    pub no_data: SignedDuration,
+    /// No answer.
+    pub error: SignedDuration,
+}
+
+/// What has begun is not written down before it has gone on for this part of what is allowed: it is as much as a process that
+/// ends can forget of it, and mostly it is over by then.
+const FORGOTTEN: i32 = 10;
+
 /// Since when.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -58,6 +75,20 @@ impl Since {
         let seen = |since: Option<Timestamp>| since.filter(|_| rest <= window).map(later);
         let Self { outside, unseen, no_data, error } = self;
         Self { outside: seen(outside), unseen: seen(unseen), no_data: no_data.map(later), error: error.map(later) }
+    }
+
+    /// Whether whoever goes on from what was `written` would reckon with something else: with what is over, or with much less of
+    /// what goes on.
+    pub fn is_worth_writing(self, written: Self, now: Timestamp, allowed: Allowed) -> bool {
+        let differs = |is: Option<Timestamp>, was: Option<Timestamp>, allowed: SignedDuration| match (is, was) {
+            (Some(since), None) => now.duration_since(since) >= allowed / FORGOTTEN,
+            (is, was) => is != was,
+        };
+        let Self { outside, unseen, no_data, error } = self;
+        differs(outside, written.outside, allowed.outside)
+            || differs(unseen, written.unseen, allowed.unseen)
+            || differs(no_data, written.no_data, allowed.no_data)
+            || differs(error, written.error, allowed.error)
     }
 
     /// When the silence that goes on spends this budget of no data, where it is one of no data.
@@ -104,6 +135,29 @@ mod tests {
         let since = Since::default().look(at(0), WINDOW, None, Some(Verdict::NoData));
         let since = since.look(at(5), WINDOW, None, Some(Verdict::Error));
         assert_eq!(since.lasting(at(7)), Lasting { error: SignedDuration::from_secs(2), ..Lasting::default() });
+    }
+
+    #[test]
+    fn what_flickers_is_not_written_and_what_goes_on_or_is_over_is() {
+        let minutes = SignedDuration::from_mins;
+        let allowed = Allowed { outside: minutes(5), unseen: WINDOW, no_data: minutes(10), error: minutes(20) };
+        let nothing = Since::default();
+        let silent = |since: Since, second| since.look(at(second), WINDOW, None, Some(Verdict::NoData));
+        let worth = |is: Since, written, second| is.is_worth_writing(written, at(second), allowed);
+        let begun = silent(nothing, 0);
+        assert_eq!(
+            [worth(begun, nothing, 0), worth(begun, nothing, 59), worth(begun, nothing, 60)],
+            [false, false, true]
+        );
+        assert!(!worth(begun, begun, 1_000), "it is written");
+        assert!(worth(nothing, begun, 61), "whoever goes on would take it for going on still");
+        assert!(worth(silent(nothing, 70), begun, 70), "it was over, and began anew");
+        let failing = nothing.look(at(0), WINDOW, None, Some(Verdict::Error));
+        assert_eq!([worth(failing, nothing, 119), worth(failing, nothing, 120)], [false, true]);
+        let outside = nothing.look(at(0), WINDOW, Some(true), None);
+        assert_eq!([worth(outside, nothing, 29), worth(outside, nothing, 30)], [false, true]);
+        let unseen = outside.look(at(40), WINDOW, None, None);
+        assert_eq!([worth(unseen, outside, 40), worth(unseen, outside, 41)], [false, true]);
     }
 
     #[test]

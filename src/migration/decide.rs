@@ -27,6 +27,7 @@ mod start;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use self::lasting::Written;
 pub use self::mirror::MOST_APPLIED;
 use self::protect::Protection;
 use self::rollback::Back;
@@ -56,6 +57,14 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Whether the state has to be on disk before anything is done: it differs from the state of `before`, which is there but for
+    /// what goes on about the metrics, of which only that was `written`.
+    pub fn is_worth_recording(&self, before: &State, written: &Written, now: Timestamp) -> bool {
+        !lasting::are_alike_otherwise(&self.state, before)
+            || !self.replies.is_empty()
+            || lasting::is_worth_writing(&self.state, written, now)
+    }
+
     /// Whether the next look should follow at once, once everything was answered well: something has changed, or something is
     /// tried that the pass before did not try. What was tried and does not show yet is looked at again after the interval.
     pub fn moves(&self, before: &State, snapshot: &Snapshot) -> bool {

@@ -37,11 +37,13 @@ const DRAIN: Duration = Duration::from_secs(2);
 pub struct Weather {
     /// The target fails from this weight on.
     pub bad_from: Option<Weight>,
+    /// Nobody has anything to say about the metric.
+    pub silent: bool,
 }
 
 /// Everything there is.
 pub struct Ground {
-    weather: Weather,
+    pub weather: Weather,
     weights: Vec<Weight>,
     window: Duration,
     planes: BTreeMap<Name, Weight>,
@@ -328,7 +330,7 @@ impl Ground {
             target: Observed::Known(target.collect()),
             planes: planes.collect(),
             plane_problems: Vec::new(),
-            metrics: [(name("errors"), sample.clone())].into(),
+            metrics: [(name("errors"), if self.weather.silent { nothing() } else { sample.clone() })].into(),
             learnt: BTreeMap::new(),
             ages: BTreeMap::new(),
             evaluated: None,
@@ -345,6 +347,11 @@ impl Ground {
         let Snapshot { source, planes, .. } = self.snapshot(Wall::truth(), Vec::new(), Vec::new());
         (source.known().cloned().unwrap(), planes)
     }
+}
+
+fn nothing() -> MetricSample {
+    let nothing = SideSample::NoData("no series".to_owned());
+    SidePair { source: nothing.clone(), target: nothing }
 }
 
 fn refused(action: &Action) -> ActError {

@@ -91,8 +91,11 @@ fn scenarios() -> Vec<Scenario> {
         again: false,
         ends: "Completed",
     };
-    let bad =
-        |name, from| Scenario { weather: Weather { bad_from: Some(percent(from)) }, ends: "RolledBack", ..plain(name) };
+    let bad = |name, from| Scenario {
+        weather: Weather { bad_from: Some(percent(from)), ..Weather::default() },
+        ends: "RolledBack",
+        ..plain(name)
+    };
     let left = |name, when, request| Scenario { leaves: Some((when, request)), ends: "RolledBack", ..plain(name) };
     vec![
         plain("to commit"),
@@ -302,4 +305,55 @@ async fn a_state_lost_at_any_action_is_made_out_anew_and_the_end_is_the_same() {
     }
     table.print();
     assert!(["apply", "set", "restore"].iter().all(|kind| table.0.contains_key(&(kind, How::EndsDone))));
+}
+
+/// So many passes, each second one silent or all of them.
+async fn passes(ground: &Shared, driver: &mut Driver, number: usize, silent: impl Fn(usize) -> bool) -> usize {
+    let before = ground.lock().unwrap().decisions;
+    for pass in 0..number {
+        ground.lock().unwrap().weather.silent = silent(pass);
+        driver.pass().await.unwrap();
+        advance(INTERVAL).await;
+    }
+    ground.lock().unwrap().decisions - before
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_metric_that_flickers_writes_nothing_and_a_silence_that_lasts_is_not_forgotten() {
+    let mut assignment = ASSIGNMENT.clone();
+    assignment.policy.steps.truncate(1);
+    assignment.policy.soak = SignedDuration::from_hours(2);
+    let window = Duration::try_from(assignment.policy.analysis.window).unwrap();
+    let ground = Ground::new(Weather::default(), assignment.policy.weights().collect(), window, None);
+    let another = async || {
+        let (clock, left) = ground.lock().unwrap().restart();
+        let store = Box::new(Here(ground.clone()));
+        let seat = Seat::take(assignment.clone(), clock, store, left, Attempt::Same).await.unwrap();
+        seat.drive_in(Box::new(Here(ground.clone())))
+    };
+    let mut driver = another().await;
+    while !matches!(driver.state().phase, Phase::Soaking { .. }) {
+        passes(&ground, &mut driver, 1, |_| false).await;
+    }
+    passes(&ground, &mut driver, 1, |_| false).await;
+    assert_eq!(passes(&ground, &mut driver, 300, |pass| pass % 2 == 0).await, 0, "it flickers");
+    // A tenth of its budget of ten minutes.
+    assert_eq!(passes(&ground, &mut driver, 60, |_| true).await, 0);
+    assert_eq!(passes(&ground, &mut driver, 200, |_| true).await, 1, "it has begun a minute ago");
+    let since = |driver: &Driver| driver.state().lasting.clone();
+    assert_eq!(ground.lock().unwrap().state().unwrap().lasting, since(&driver));
+    let mut driver = another().await;
+    assert_eq!((passes(&ground, &mut driver, 100, |_| true).await, since(&driver).len()), (0, 1), "it goes on");
+    assert_eq!(passes(&ground, &mut driver, 1, |_| false).await, 1, "it is over");
+    // A process that ends again and again comes to the same as one that goes on.
+    passes(&ground, &mut driver, 5, |_| true).await;
+    let mut driver = another().await;
+    assert_eq!(passes(&ground, &mut driver, 1, |_| true).await, 1);
+    for _ in 0..9 {
+        driver = another().await;
+        assert_eq!(passes(&ground, &mut driver, 2, |_| true).await, 0);
+    }
+    // Each of them was at work for a second between its looks.
+    let silent = since(&driver)[&name("errors")].lasting(driver.now()).no_data;
+    assert!(silent >= SignedDuration::from_secs(9), "{silent:#}");
 }

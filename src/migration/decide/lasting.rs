@@ -2,13 +2,48 @@
 //!
 //! Kept in the state, so that whoever goes on after a crash neither begins a budget anew nor forgets that it was spent.
 
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
 use super::Gates;
-use crate::analysis::lasting::{Lasting, Since};
+use crate::analysis::lasting::{Allowed, Lasting, Since};
 use crate::analysis::record::Stage;
 use crate::gate::{self, Finding, silence};
 use crate::migration::snapshot::Snapshot;
 use crate::migration::state::{Phase, State};
-use crate::policy::Name;
+use crate::policy::{MetricSource, Name};
+
+/// What of it was written down, by metric.
+pub type Written = BTreeMap<Name, Since>;
+
+/// Whether a state that differs from the one on disk in nothing else has to be written for what goes on about its metrics.
+pub(super) fn is_worth_writing(state: &State, written: &Written, now: Timestamp) -> bool {
+    let analysis = &state.assignment.policy.analysis;
+    let differs = |name: &Name| {
+        let [is, was] = [&state.lasting, written].map(|all| all.get(name).copied().unwrap_or_default());
+        // Nothing goes on about a metric that an adopted policy has no more.
+        let spec = analysis.metrics.iter().find(|spec| spec.name == *name);
+        spec.map_or(is != was, |spec| {
+            let outside = match &spec.source {
+                MetricSource::Value(value) => value.lasting,
+                _ => SignedDuration::ZERO,
+            };
+            let (no_data, error) = (spec.silence.no_data_budget, spec.silence.error_budget);
+            is.is_worth_writing(was, now, Allowed { outside, unseen: analysis.window, no_data, error })
+        })
+    };
+    state.lasting.keys().chain(written.keys()).any(differs)
+}
+
+/// Whether two states are the same but for what goes on about their metrics.
+pub(super) fn are_alike_otherwise(state: &State, other: &State) -> bool {
+    let State { assignment, phase, paused, ledger, answers, working, retries, approvals, drills, lasting: _, letting } =
+        state;
+    (assignment, phase, paused, ledger) == (&other.assignment, &other.phase, &other.paused, &other.ledger)
+        && (answers, working, retries) == (&other.answers, &other.working, &other.retries)
+        && (approvals, drills, letting) == (&other.approvals, &other.drills, &other.letting)
+}
 
 /// Takes in what this look saw of each metric. Before the target may have traffic, and after, nothing goes on.
 pub(super) fn follow(state: &mut State, snapshot: &Snapshot) {
