@@ -126,6 +126,12 @@ pub trait Plane: Send + Sync {
     /// Whether `weight` can be represented exactly, given what was observed. Pure.
     fn propose(&self, view: &PlaneView, weight: Weight) -> Result<(), PlaneError>;
 
+    /// The setting that `observe` would report if nobody had given anything on it a weight, for asking `propose` beforehand; null
+    /// where that does not ask for a setting. Pure.
+    fn untouched(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
     /// Brings it to `to`, if it shows `from` or something on the way there. Every value it shows meanwhile lies between
     /// the two. `origin` is the setting `observe` reported before the first write: whatever a write that was cut short left
     /// behind, the same `to` means the same setting. Idempotent.

@@ -13,7 +13,7 @@ use crate::analysis::lint::{Advice, advise};
 use crate::analysis::power::POWER;
 use crate::migration::snapshot::{PlaneView, SideView, chain};
 use crate::plane::{self, PlaneError};
-use crate::policy::{Definitions, DriverSpec, PlaneSpec, ShiftPolicy, Weight};
+use crate::policy::{Definitions, PlaneSpec, ShiftPolicy, Weight};
 use crate::simulate::case::span;
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -113,23 +113,22 @@ fn examine(definitions: &Definitions, lint: &Lint) -> Clean {
     }
 }
 
-/// Weights that a plane cannot represent if all its servers weigh alike. What they weigh is seen when a migration starts, which refuses
-/// them too.
+/// Weights that a plane cannot represent if nobody gave anything on it a weight of its own. What it has is seen when a migration
+/// starts, which refuses them too.
 fn unrepresentable(definitions: &Definitions) -> Vec<Advice> {
     let of_plane = |policy: &ShiftPolicy, spec: &PlaneSpec| {
-        let (DriverSpec::Haproxy(haproxy), Some(plane)) = (&spec.driver, plane::connect(spec)) else {
-            return Vec::new();
-        };
-        let servers = haproxy.source.iter().chain(&haproxy.target);
-        let setting = servers.map(|server| (server.clone(), ALIKE.into())).collect::<serde_json::Map<_, _>>().into();
+        let Some(plane) = plane::connect(spec) else { return Vec::new() };
         let side = SideView::default();
-        let view = PlaneView { weight: Weight::ZERO, setting, source: side, target: side };
+        let view = PlaneView { weight: Weight::ZERO, setting: plane.untouched(), source: side, target: side };
         let steps = policy.steps.iter().enumerate().filter_map(|(index, step)| Some((index + 1, step.weight()?)));
-        let refused = steps.filter_map(|(number, weight)| Some((number, plane.propose(&view, weight).err()?)));
+        let refused = steps.filter_map(|(number, weight)| match plane.propose(&view, weight) {
+            Err(error @ PlaneError::NotRepresentable { .. }) => Some((number, error)),
+            Ok(()) | Err(_) => None,
+        });
         let advice = |(number, error): (usize, PlaneError)| Advice {
             policy: policy.name.to_string(),
             about: format!("step {number}"),
-            message: format!("on {} of servers that weigh alike: {}", spec.name, chain(&error)),
+            message: format!("on {}, if all behind it weigh alike: {}", spec.name, chain(&error)),
         };
         refused.map(advice).collect()
     };
@@ -137,9 +136,6 @@ fn unrepresentable(definitions: &Definitions) -> Vec<Advice> {
         definitions.migrations.iter().filter_map(|migration| Some((migration, definitions.policy_of(migration)?)));
     pairs.flat_map(|(migration, policy)| migration.planes.iter().flat_map(move |spec| of_plane(policy, spec))).collect()
 }
-
-/// What HAProxy gives a server that nobody gave a weight.
-const ALIKE: u32 = 1;
 
 fn text(clean: &Clean, lint: &Lint) -> Vec<String> {
     let mut lines = vec![format!(

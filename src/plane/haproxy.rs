@@ -49,6 +49,9 @@ pub const SHEET: Sheet = Sheet {
     restart: Restart::Forgets,
 };
 
+/// What HAProxy gives a server that nobody gave a weight.
+const UNTOUCHED: u32 = 1;
+
 /// A driver for one backend.
 #[derive(Debug)]
 pub struct Haproxy {
@@ -186,6 +189,11 @@ impl Plane for Haproxy {
             servers.map(|(name, weight)| Server { name: name.clone(), weight, part: weight }).collect()
         };
         Sides { source: side(&self.spec.source), target: side(&self.spec.target) }.to(weight).map(|_| ())
+    }
+
+    fn untouched(&self) -> serde_json::Value {
+        let servers = self.spec.source.iter().chain(&self.spec.target);
+        servers.map(|server| (server.clone(), UNTOUCHED.into())).collect::<serde_json::Map<_, _>>().into()
     }
 
     async fn shift(
