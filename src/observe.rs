@@ -16,18 +16,21 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use futures::future::join_all;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use self::clock::Clock;
+use self::counters::History;
 use self::metrics::{Asked, Metrics, Numbers};
 use self::mirror::{Clusters, Mirror};
+use self::probe::Probes;
 use crate::act::executor::Planes;
 use crate::analysis::prometheus::Prometheus;
 use crate::cluster::{Desired, Link, ObjectRef};
-use crate::migration::snapshot::{Observed, PlaneView, Snapshot, chain};
+use crate::migration::snapshot::{MetricSample, Observed, PlaneView, Snapshot, chain};
 use crate::migration::state::Way;
 use crate::migration::{Applied, Command, Outcome, Phase, Request, State};
 use crate::plane::PlaneError;
-use crate::policy::{Assignment, Name, Weight};
+use crate::policy::{Assignment, MetricSource, Name, Weight};
 
 /// Longest look at one part, within which the policy's interval is taken. Everything waits for the slowest part, protection and
 /// people too, so one that needs longer is as good as away; less than two seconds a busy API server may well need.
@@ -125,6 +128,30 @@ fn goes_at_once(phase: &Phase) -> bool {
 /// What every plane shows.
 pub async fn planes(planes: &Planes) -> BTreeMap<Name, Observed<PlaneView>> {
     look_at_planes(planes).await.0
+}
+
+/// What the planes of a policy's metrics and its probes count between two looks, for somebody who does not drive.
+pub async fn counted(assignment: &Assignment, planes: &Planes, apart: Duration) -> BTreeMap<Name, MetricSample> {
+    /// Longer than two looks are apart, however long they take.
+    const WINDOW: SignedDuration = SignedDuration::from_hours(24);
+    let (clock, mut history, mut probes) = (Clock::start(), History::default(), Probes::default());
+    for look in 0..2 {
+        if look > 0 {
+            tokio::time::sleep(apart).await;
+        }
+        let (views, answered) = tokio::join!(self::planes(planes), probes.ask(assignment));
+        history.add(clock.now(), &views, WINDOW);
+        probes.note(clock.now(), WINDOW, &answered);
+    }
+    let metrics = assignment.policy.analysis.metrics.iter().filter_map(|spec| {
+        let sample = match &spec.source {
+            MetricSource::PlaneErrors { plane } => history.of(plane),
+            MetricSource::Probe(_) => probes.of(&spec.name),
+            _ => return None,
+        };
+        Some((spec.name.clone(), sample))
+    });
+    metrics.collect()
 }
 
 /// Every plane, and what is wrong with one that waiting will not mend.

@@ -1,9 +1,11 @@
 //! `crossfade policy explain`: every metric of a policy, asked once now, and what its gate says and why.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use jiff::SignedDuration;
 
 use super::output::{self, Format};
 use super::values::OwnValues;
@@ -18,17 +20,22 @@ use crate::migration::Check;
 use crate::migration::check::{Basis, Evidence, Sampled};
 use crate::migration::snapshot::{MetricSample, SidePair, SideSample};
 use crate::observe::clock::Clock;
-use crate::policy::{Assignment, MetricSpec};
+use crate::policy::{Assignment, MetricSource, MetricSpec};
+use crate::{observe, plane};
 
 pub(super) const EXAMPLES: &str = "Examples:
   crossfade policy explain -f checkout.yaml
   crossfade policy explain -f checkout.yaml -o json
 
-Asks the policy's Prometheus, and nothing else. What planes and probes count is not:
-`crossfade status` shows it while a migration is driven.";
+Asks the policy's Prometheus once. What planes and probes count is counted between
+two looks, an interval of the policy apart. What a migration that is driven has
+gathered is in `crossfade status -o json`.";
 
 /// Longest wait for one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Longest time between two looks at what planes and probes count.
+const APART: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(super) struct Explain {
@@ -60,15 +67,33 @@ pub(super) async fn explain(global: &Global, explain: Explain) -> anyhow::Result
         Some(prometheus) => prometheus.numbers(asked, PATIENCE).await,
         None => Answers::new(),
     };
-    let explained = assignment.policy.analysis.metrics.iter();
-    let explained: Vec<_> = explained.filter_map(|spec| explained_one(&assignment, spec, &ages, &answers)).collect();
+    let analysis = &assignment.policy.analysis;
+    let apart = Duration::try_from(analysis.interval).unwrap_or_default().min(APART);
+    let is_ours = |spec: &MetricSpec| matches!(spec.source, MetricSource::PlaneErrors { .. } | MetricSource::Probe(_));
+    let counted = match analysis.metrics.iter().any(is_ours) {
+        true => {
+            let planes = assignment.migration.planes.iter();
+            let planes = planes.filter_map(|spec| Some((spec.name.clone(), plane::connect(spec)?))).collect();
+            observe::counted(&assignment, &planes, apart).await
+        }
+        false => BTreeMap::new(),
+    };
+    let explained = analysis.metrics.iter().filter_map(|spec| match counted.get(&spec.name) {
+        Some(sample) => {
+            let window = SignedDuration::try_from(apart).unwrap_or_default();
+            Some(explained_one(&assignment, spec, sample, window, (&Answers::new(), None)))
+        }
+        None => {
+            let (sample, age) =
+                (questions.sample(&spec.source, &answers)?, ages.told(&questions, &spec.source, &answers));
+            Some(explained_one(&assignment, spec, &sample, analysis.window, (&answers, age)))
+        }
+    });
+    let explained: Vec<_> = explained.collect();
     match global.output {
         Format::Text => {
             for line in explained.iter().flat_map(lines) {
                 output::line(line)?;
-            }
-            if explained.len() < assignment.policy.analysis.metrics.len() {
-                output::line("what planes and probes count is not asked here; see `crossfade status`")?;
             }
         }
         format => output::machine(format, &explained)?,
@@ -76,22 +101,33 @@ pub(super) async fn explain(global: &Global, explain: Explain) -> anyhow::Result
     Ok(Exit::Done)
 }
 
-/// One metric that Prometheus is asked for. What its window is evidence of stands for a whole migration: one that is driven gathers more.
-fn explained_one(assignment: &Assignment, spec: &MetricSpec, ages: &Ages, answers: &Answers) -> Option<Check> {
-    let questions = Questions::of(assignment);
-    let sample = questions.sample(&spec.source, answers)?;
+/// Seconds since the newest samples of each side, where that is known.
+type Age = Option<SidePair<Option<f64>>>;
+
+/// One metric. What its window is evidence of stands for a whole migration: one that is driven gathers more.
+fn explained_one(
+    assignment: &Assignment,
+    spec: &MetricSpec,
+    sample: &MetricSample,
+    window: SignedDuration,
+    (answers, age): (&Answers, Age),
+) -> Check {
     let known = Known { learnt: None, lasting: Lasting::default(), proof: assignment.policy.analysis.proof(spec) };
-    let finding = gate::judge(spec, &sample, known);
-    let learnt = gather(assignment, spec, &sample, answers);
-    let sampled = Sampled { evaluated: evaluated(answers), age: ages.told(&questions, &spec.source, answers) };
-    let basis = Basis::new(assignment, spec, &sample, learnt.as_ref(), sampled);
-    Some(Check { name: spec.name.clone(), finding, basis: Some(Box::new(basis)) })
+    let finding = gate::judge(spec, sample, known);
+    let learnt = gather(assignment, spec, sample, window, answers);
+    let basis = Basis::new(assignment, spec, sample, learnt.as_ref(), Sampled { evaluated: evaluated(answers), age });
+    Check { name: spec.name.clone(), finding, basis: Some(Box::new(Basis { window, ..basis })) }
 }
 
 /// What one window comes to, as the beginning of a first step.
-fn gather(assignment: &Assignment, spec: &MetricSpec, sample: &MetricSample, answers: &Answers) -> Option<Learnt> {
+fn gather(
+    assignment: &Assignment,
+    spec: &MetricSpec,
+    sample: &MetricSample,
+    window: SignedDuration,
+    answers: &Answers,
+) -> Option<Learnt> {
     let now = Clock::start().now();
-    let window = assignment.policy.analysis.window;
     let since = now.checked_sub(window).ok()?;
     let stage = Stage { step: 0, of: assignment.policy.steps.len(), since, settled: Some(since) };
     let reading = Questions::of(assignment).reading_of(sample, since, &spec.source, answers)?;
@@ -133,12 +169,6 @@ fn evidence(evidence: &Evidence) -> Vec<String> {
 }
 
 fn side(sample: &SideSample, age: Option<f64>) -> String {
-    let told = match sample {
-        SideSample::Counts { bad, total } => format!("{bad:.1} of {total:.1} requests bad"),
-        SideSample::Value { value, count: Some(count) } => format!("{value}, of {count:.1} requests"),
-        SideSample::Value { value, count: None } => value.to_string(),
-        SideSample::NoData(why) => format!("no data: {why}"),
-        SideSample::Error(why) => format!("error: {why}"),
-    };
+    let told = sample.to_string();
     age.map_or(told.clone(), |age| format!("{told}; newest sample {age:.1} s old"))
 }

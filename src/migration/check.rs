@@ -3,6 +3,7 @@
 //! It is in every report, in the status of an object, and in the cause of a rollback, so that the journal has it too.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -129,6 +130,18 @@ fn side(sample: &SideSample) -> SideSample {
         SideSample::Counts { bad, total } => SideSample::Counts { bad: told(*bad), total: told(*total) },
         SideSample::Value { value, count } => SideSample::Value { value: told(*value), count: count.map(told) },
         nothing => nothing.clone(),
+    }
+}
+
+impl fmt::Display for SideSample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Counts { bad, total } => write!(f, "{bad:.1} of {total:.1} requests bad"),
+            Self::Value { value, count: Some(count) } => write!(f, "{value}, of {count:.1} requests"),
+            Self::Value { value, count: None } => write!(f, "{value}"),
+            Self::NoData(why) => write!(f, "no data: {why}"),
+            Self::Error(why) => write!(f, "error: {why}"),
+        }
     }
 }
 

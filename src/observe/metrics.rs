@@ -75,7 +75,7 @@ impl Metrics {
                 None => Answers::new(),
             }
         };
-        let (answers, probed) = tokio::join!(asked, self.probes.ask(state));
+        let (answers, probed) = tokio::join!(asked, self.probes.ask(&state.assignment));
         Asked { answers, anchor, probed }
     }
 

@@ -15,10 +15,9 @@ use tokio::net::TcpStream;
 use super::counters::History;
 use crate::analysis::questions::Questions;
 use crate::analysis::record;
-use crate::migration::State;
 use crate::migration::snapshot::{Counters, MetricSample};
 use crate::policy::metric::{ProbeSpec, ProbeWay};
-use crate::policy::{MetricSource, Name};
+use crate::policy::{Assignment, MetricSource, Name};
 
 /// The probes of one migration, and what they came to.
 #[derive(Default)]
@@ -33,9 +32,9 @@ pub(super) type Answered = BTreeMap<Name, (bool, bool)>;
 
 impl Probes {
     /// Asks both sides whatever the policy's probes ask.
-    pub(super) async fn ask(&mut self, state: &State) -> Answered {
-        let questions = Questions::of(&state.assignment);
-        let probes = state.assignment.policy.analysis.metrics.iter().filter_map(|spec| match &spec.source {
+    pub(super) async fn ask(&mut self, assignment: &Assignment) -> Answered {
+        let questions = Questions::of(assignment);
+        let probes = assignment.policy.analysis.metrics.iter().filter_map(|spec| match &spec.source {
             MetricSource::Probe(probe) => Some((&spec.name, probe)),
             _ => None,
         });

@@ -77,6 +77,12 @@ pub const FAMILIES: &[Family] = &[
         "Requests a check counted in its window.",
     ),
     family(
+        "crossfade_check_limit",
+        "gauge",
+        &["namespace", "name", "metric", "end"],
+        "What a check may measure: at most (max), at least (min).",
+    ),
+    family(
         "crossfade_check_evidence",
         "gauge",
         &["namespace", "name", "metric", "question"],
@@ -206,6 +212,14 @@ fn of_migration(family: &str, (namespace, name): &(String, String), report: &Rep
             let sides =
                 bases.flat_map(|(name, basis)| [(name, "source", &basis.source), (name, "target", &basis.target)]);
             sides.filter_map(|(name, side, sample)| Some(with(&[name.as_str(), side], number(sample)?))).collect()
+        }
+        "crossfade_check_limit" => {
+            let limits = report.metrics.iter().filter_map(|check| Some((&check.name, &check.basis.as_ref()?.limits)));
+            let ends = limits.flat_map(|(name, limits)| {
+                let max = limits.max.or(limits.range.and_then(|range| range.max));
+                [(name, "min", limits.range.and_then(|range| range.min)), (name, "max", max)]
+            });
+            ends.filter_map(|(name, end, limit)| Some(with(&[name.as_str(), end], limit?))).collect()
         }
         "crossfade_check_evidence" | "crossfade_check_proof" => {
             let is_evidence = family == "crossfade_check_evidence";

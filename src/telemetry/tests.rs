@@ -38,6 +38,7 @@ fn says_what_a_report_says() {
         "crossfade_desired_weight_ratio{namespace=\"shop\",name=\"checkout\",plane=\"edge\"} 0.25",
         "crossfade_check_verdict{namespace=\"shop\",name=\"checkout\",metric=\"errors\",verdict=\"Pass\"} 1",
         "crossfade_check_value{namespace=\"shop\",name=\"checkout\",metric=\"errors\",side=\"target\"} 0.01",
+        "crossfade_check_limit{namespace=\"shop\",name=\"checkout\",metric=\"errors\",end=\"max\"} 0.01",
         "crossfade_check_proof{namespace=\"shop\",name=\"checkout\",metric=\"errors\",question=\"above\"} 2000",
         "crossfade_decisions_total 1",
         "crossfade_query_duration_seconds_bucket{le=\"0.1\"} 0",

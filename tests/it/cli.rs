@@ -90,7 +90,7 @@ fn lint_says_which_steps_a_plane_cannot_represent() {
     let file = directory.path().join("fine.yaml");
     std::fs::write(&file, lab.replace("    - setWeight: 1\n", "    - setWeight: 0.01\n")).unwrap();
     let said = advice(&[file.to_str().unwrap()]);
-    assert!(said.contains("step 1: on edge of servers that weigh alike"), "{said}");
+    assert!(said.contains("step 1: on edge, if all behind it weigh alike"), "{said}");
 }
 
 #[test]
@@ -369,6 +369,33 @@ fn explain_asks_once_and_says_why() {
         "120.0 of 1000.0 requests bad; newest sample 4.5 s old",
         "Fail",
         "proof",
+    ] {
+        assert!(shown.contains(told), "{told} in {shown}");
+    }
+}
+
+#[test]
+fn explain_counts_what_probes_and_planes_do_between_two_looks() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let lab = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/checkout.yaml")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let (file, socket) = (directory.path().join("checkout.yaml"), directory.path().join("nobody.sock"));
+    let metrics = lab.find("      - name: errors").unwrap()..lab.find("    share:").unwrap();
+    let ours = format!(
+        "      - {{name: alive, probe: {{tcp: \"{{{{ cluster }}}}:{port}\"}}, max: 1%, minSamples: 1}}\n      - {{name: edge, planeErrors: {{plane: edge}}, max: 1%}}\n"
+    );
+    let text_of_file = lab.replace(&lab[metrics], &ours).replace("{context: blue}", "{context: localhost}");
+    let text_of_file = text_of_file.replace("{context: green}", "{context: nowhere.invalid}");
+    std::fs::write(&file, text_of_file.replace("/run/crossfade-lab/haproxy.sock", socket.to_str().unwrap())).unwrap();
+    let output = crossfade(&["policy", "explain", "-f", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    for told in [
+        "asks      nowhere.invalid:",
+        "source    0.0 of 1.0 requests bad",
+        "target    1.0 of 1.0 requests bad",
+        "edge has not been read twice yet",
     ] {
         assert!(shown.contains(told), "{told} in {shown}");
     }
