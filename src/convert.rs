@@ -32,6 +32,7 @@ mod rbac;
 mod renew;
 mod replica_set;
 mod replication_controller;
+mod resource_claim;
 mod runtime_class;
 mod schema;
 mod seccomp;
@@ -41,7 +42,7 @@ mod webhook;
 mod workload;
 
 pub use finding::{Finding, Severity, waive};
-pub use pod_security::{BASELINE_CAPABILITIES, Level, Needed, level};
+pub use pod_security::{BASELINE_CAPABILITIES, ENFORCE, Level, Needed, Users, level};
 pub use renew::{renew, template_of};
 pub use table::{CONVERSIONS, Conversion, GONE, Gone};
 

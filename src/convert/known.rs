@@ -1,7 +1,8 @@
 //! The kinds Kubernetes has, or had since 1.16, in the groups that are its own alone. PURE.
 //!
-//! Taken from `k8s.io/api` of 1.20.15 and 1.37.2. Nobody else may add a kind to these groups, so one that is not here is a mistake
-//! in writing, or newer than this list; groups that others add kinds to, such as `snapshot.storage.k8s.io`, are not here.
+//! Taken from `k8s.io/api` of 1.20.15 and 1.37.2, for devices also of what was between them. Nobody else may add a kind to these
+//! groups, so one that is not here is a mistake in writing, or newer than this list; groups that others add kinds to, such as
+//! `snapshot.storage.k8s.io`, are not here.
 
 use super::CONVERSIONS;
 
@@ -55,6 +56,22 @@ const KINDS: &[(&str, &[&str])] = &[
     ("node.k8s.io", &["RuntimeClass"]),
     ("policy", &["PodDisruptionBudget", "Eviction"]),
     ("rbac.authorization.k8s.io", &["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]),
+    (
+        "resource.k8s.io",
+        &[
+            "DeviceClass",
+            "DeviceTaintRule",
+            "PodScheduling",
+            "PodSchedulingContext",
+            "ResourceClaim",
+            "ResourceClaimParameters",
+            "ResourceClaimTemplate",
+            "ResourceClass",
+            "ResourceClassParameters",
+            "ResourcePoolStatusRequest",
+            "ResourceSlice",
+        ],
+    ),
     (
         "storage.k8s.io",
         &["CSIDriver", "CSINode", "CSIStorageCapacity", "StorageClass", "VolumeAttachment", "VolumeAttributesClass"],

@@ -33,6 +33,11 @@ impl Manifest {
         self.text("/kind")
     }
 
+    /// The name.
+    pub fn name(&self) -> &str {
+        self.text("/metadata/name")
+    }
+
     /// The object as a person names it: `Kind namespace/name`.
     pub fn title(&self) -> String {
         title(&self.body)

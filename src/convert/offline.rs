@@ -1,7 +1,8 @@
 //! Whole sets of manifests for one release of Kubernetes, without asking any cluster. PURE.
 //!
 //! An object whose version the release serves stays as it is; one whose version is gone is converted; one that nothing takes the
-//! place of, or of which something would get lost, is left out and named. A ReplicationController always becomes a Deployment.
+//! place of, or of which something would get lost, is left out and named. A ReplicationController always becomes a Deployment, a
+//! PodSecurityPolicy a label of the namespaces that used it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use super::known::unknown;
 use super::manifests::{Manifest, title};
-use super::{Finding, GONE, Gone, Severity, conversion_of, level, renew, waive};
+use super::{ENFORCE, Finding, GONE, Gone, Severity, Users, conversion_of, level, renew, waive};
 
 /// A release of Kubernetes, by its minor number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,14 +95,18 @@ const GROUPS: &[&str] = &["", "apps", "autoscaling", "batch", "extensions", "pol
 pub fn convert_all(manifests: &[Manifest], release: Release, is_waived: impl Fn(&str) -> bool) -> Outcome {
     let mut outcome = Outcome::default();
     let mut taken: BTreeMap<String, usize> = BTreeMap::new();
-    let converted: Vec<_> = manifests.iter().map(|manifest| one(manifest, release)).collect();
+    let users = Users::of(manifests.iter().map(|manifest| &manifest.body));
+    let converted: Vec<_> = manifests.iter().map(|manifest| one(manifest, release, &users)).collect();
     for (at, (manifest, (body, _))) in manifests.iter().zip(&converted).enumerate() {
         // An object that keeps its kind has the older right to its name.
         if body.as_ref().is_some_and(|body| title(body) == manifest.title()) {
             taken.entry(manifest.title()).or_insert(at);
         }
     }
-    for (at, (manifest, (body, mut findings))) in manifests.iter().zip(converted).enumerate() {
+    for (at, (manifest, (mut body, mut findings))) in manifests.iter().zip(converted).enumerate() {
+        if let Some(body) = body.as_mut().filter(|_| manifest.kind() == "Namespace") {
+            findings.extend(users.label(body));
+        }
         if let Some(body) = &body {
             findings.extend(collision(&taken, at, manifests, &title(body)));
             findings.extend(adoption(manifest, body, manifests));
@@ -115,7 +120,13 @@ pub fn convert_all(manifests: &[Manifest], release: Release, is_waived: impl Fn(
                 outcome.converted += usize::from(body["apiVersion"] != *manifest.api_version());
                 outcome.objects.push(body);
             }
-            None => outcome.left += usize::from(blocked),
+            None if blocked => outcome.left += 1,
+            // Its namespaces get labels; those that are not among the input stand in its place.
+            None if manifest.kind() == "PodSecurityPolicy" => {
+                outcome.converted += usize::from(!users.of_policy(manifest.name()).is_empty());
+                outcome.objects.extend(users.unwritten(manifest.name()));
+            }
+            None => {}
         }
     }
     outcome
@@ -128,10 +139,10 @@ fn remark(manifest: &Manifest, finding: Finding) -> Remark {
 }
 
 /// One object for a release: what it becomes, if anything, and what is to be known.
-fn one(manifest: &Manifest, release: Release) -> (Option<Value>, Vec<Finding>) {
+fn one(manifest: &Manifest, release: Release, users: &Users) -> (Option<Value>, Vec<Finding>) {
     let (kind, version) = (manifest.kind(), manifest.api_version());
     if let Some(gone) = GONE.iter().find(|gone| gone.kind == kind && gone.versions.contains(&version)) {
-        return (None, obituary(gone, manifest));
+        return (None, obituary(gone, manifest, users));
     }
     if let Some((field, what)) = unknown(kind, version) {
         return (Some(manifest.body.clone()), vec![Finding::blocks(field, what)]);
@@ -191,16 +202,23 @@ fn too_large(body: &Value) -> Option<Finding> {
 }
 
 /// What is said of a kind that nothing takes the place of.
-fn obituary(gone: &Gone, manifest: &Manifest) -> Vec<Finding> {
+fn obituary(gone: &Gone, manifest: &Manifest, users: &Users) -> Vec<Finding> {
     if gone.kind != "PodSecurityPolicy" {
         return vec![Finding::blocks("", gone.why)];
     }
     let needed = level(&manifest.body);
-    let message = format!(
-        "{}: label the namespaces that used it with pod-security.kubernetes.io/enforce: {}",
-        gone.why, needed.level
-    );
-    let mut findings = vec![Finding::blocks("", message)];
+    let why = gone.why;
+    let finding = match users.of_policy(manifest.name()).join(", ") {
+        none if none.is_empty() => {
+            let message = format!(
+                "{why}, and no role binding among these files says of which: label those that used it with {ENFORCE}: {}",
+                needed.level
+            );
+            Finding::blocks("", message)
+        }
+        places => Finding::notice("", format!("{why}: here of {places}")),
+    };
+    let mut findings = vec![finding];
     findings.extend(needed.findings);
     findings
 }

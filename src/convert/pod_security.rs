@@ -2,13 +2,17 @@
 //!
 //! No object takes a policy's place: since 1.25 a label of each namespace names one of three levels. The level found here is the
 //! strictest that admits every pod the policy admits, so that nothing that ran is refused. What the policy demanded or changed
-//! beyond it is reported, because no level does that any more.
+//! beyond it is reported, because no level does that any more. Which namespaces these were is in `namespaces`.
 
 use std::fmt;
 
 use serde_json::Value;
 
 use super::finding::Finding;
+
+mod namespaces;
+
+pub use namespaces::{ENFORCE, Users};
 
 /// The levels of the Pod Security Standards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

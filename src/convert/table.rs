@@ -6,7 +6,7 @@
 use super::draft::Draft;
 use super::{
     certificate, cron_job, custom_resource, daemon_set, deployment, endpoint_slice, hpa, ingress, pdb, priority_level,
-    rbac, replica_set, replication_controller, runtime_class, stateful_set, webhook,
+    rbac, replica_set, replication_controller, resource_claim, runtime_class, stateful_set, webhook,
 };
 
 /// Turns one version of a kind into another.
@@ -65,6 +65,7 @@ const AUTOSCALING: &str = "autoscaling/v2";
 const FLOW: &str = "flowcontrol.apiserver.k8s.io/v1";
 const NETWORKING: &str = "networking.k8s.io/v1";
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
+const RESOURCE: &str = "resource.k8s.io/v1";
 const STORAGE: &str = "storage.k8s.io/v1";
 
 /// The fields of a class of volumes.
@@ -121,6 +122,9 @@ pub const CONVERSIONS: &[Conversion] = &[
     row("Deployment", "apps/v1beta2", 16, APPS, 9, Shape(deployment::from_v1beta2)),
     row("Deployment", "apps/v1beta1", 16, APPS, 9, Shape(deployment::from_v1beta1)),
     row("Deployment", "extensions/v1beta1", 16, APPS, 9, Shape(deployment::from_extensions)),
+    row("DeviceClass", "resource.k8s.io/v1beta2", 39, RESOURCE, 34, SPEC),
+    row("DeviceClass", "resource.k8s.io/v1beta1", 38, RESOURCE, 34, SPEC),
+    row("DeviceClass", "resource.k8s.io/v1alpha3", 34, RESOURCE, 34, Shape(resource_claim::class_from_alpha)),
     row("EndpointSlice", "discovery.k8s.io/v1beta1", 25, "discovery.k8s.io/v1", 21, Shape(endpoint_slice::from_beta)),
     row("EndpointSlice", "discovery.k8s.io/v1alpha1", 21, "discovery.k8s.io/v1", 21, Shape(endpoint_slice::from_beta)),
     row("FlowSchema", "flowcontrol.apiserver.k8s.io/v1beta3", 32, FLOW, 29, SPEC),
@@ -184,6 +188,26 @@ pub const CONVERSIONS: &[Conversion] = &[
     row("ReplicationController", "v1", 0, APPS, 9, Shape(replication_controller::from_v1))
         .becoming("Deployment")
         .still_served(),
+    row("ResourceClaim", "resource.k8s.io/v1beta2", 39, RESOURCE, 34, SPEC),
+    row("ResourceClaim", "resource.k8s.io/v1beta1", 38, RESOURCE, 34, Shape(resource_claim::from_flat)),
+    row("ResourceClaim", "resource.k8s.io/v1alpha3", 34, RESOURCE, 34, Shape(resource_claim::from_flat)),
+    row("ResourceClaimTemplate", "resource.k8s.io/v1beta2", 39, RESOURCE, 34, SPEC),
+    row(
+        "ResourceClaimTemplate",
+        "resource.k8s.io/v1beta1",
+        38,
+        RESOURCE,
+        34,
+        Shape(resource_claim::template_from_flat),
+    ),
+    row(
+        "ResourceClaimTemplate",
+        "resource.k8s.io/v1alpha3",
+        34,
+        RESOURCE,
+        34,
+        Shape(resource_claim::template_from_flat),
+    ),
     row("Role", "rbac.authorization.k8s.io/v1beta1", 22, RBAC, 8, ROLE),
     row("Role", "rbac.authorization.k8s.io/v1alpha1", 22, RBAC, 8, ROLE),
     row("RoleBinding", "rbac.authorization.k8s.io/v1beta1", 22, RBAC, 8, BINDING),
@@ -235,6 +259,13 @@ const QUESTION: &str = "is a question to the API server, answered and never stor
 /// A request that changes another object.
 const REQUEST: &str = "is a request about another object and never stored: there is nothing to convert";
 
+/// How devices were asked for before 1.31.
+const CLASSIC: &str =
+    "was removed in 1.31, with the drivers that understood it; ask for devices of a DeviceClass instead";
+/// What was said while a pod with devices was placed.
+const NEGOTIATION: &str =
+    "is what scheduler and driver said to each other about one pod: there is nothing to carry over";
+
 /// Kinds of removed versions that nothing takes the place of.
 pub const GONE: &[Gone] = &[
     Gone {
@@ -262,6 +293,26 @@ pub const GONE: &[Gone] = &[
         versions: &["certificates.k8s.io/v1alpha1"],
         why: "was removed in 1.37, and no server has its successor v1beta1 on by default",
     },
+    Gone { kind: "ResourceClaim", versions: &["resource.k8s.io/v1alpha2", "resource.k8s.io/v1alpha1"], why: CLASSIC },
+    Gone {
+        kind: "ResourceClaimTemplate",
+        versions: &["resource.k8s.io/v1alpha2", "resource.k8s.io/v1alpha1"],
+        why: CLASSIC,
+    },
+    Gone { kind: "ResourceClass", versions: &["resource.k8s.io/v1alpha2", "resource.k8s.io/v1alpha1"], why: CLASSIC },
+    Gone { kind: "ResourceClaimParameters", versions: &["resource.k8s.io/v1alpha2"], why: CLASSIC },
+    Gone { kind: "ResourceClassParameters", versions: &["resource.k8s.io/v1alpha2"], why: CLASSIC },
+    Gone {
+        kind: "ResourceSlice",
+        versions: &["resource.k8s.io/v1alpha3", "resource.k8s.io/v1alpha2"],
+        why: "is what a driver says of the devices it has: the target's drivers write their own",
+    },
+    Gone {
+        kind: "PodSchedulingContext",
+        versions: &["resource.k8s.io/v1alpha3", "resource.k8s.io/v1alpha2"],
+        why: NEGOTIATION,
+    },
+    Gone { kind: "PodScheduling", versions: &["resource.k8s.io/v1alpha1"], why: NEGOTIATION },
     Gone { kind: "TokenReview", versions: &["authentication.k8s.io/v1beta1"], why: QUESTION },
     Gone {
         kind: "SelfSubjectReview",
