@@ -43,6 +43,7 @@ mod mirror;
 mod misfit;
 pub mod object;
 mod ownership;
+mod page;
 mod plan;
 mod reference;
 mod rehearse;

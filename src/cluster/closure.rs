@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -57,7 +58,7 @@ impl fmt::Debug for Inventory {
 #[derive(Debug, Default)]
 pub struct Closure {
     /// Objects that belong to the migration.
-    pub selected: BTreeSet<ObjectRef>,
+    pub selected: BTreeSet<Arc<ObjectRef>>,
     /// Objects that would, were it not for the reason given.
     pub left_out: BTreeMap<ObjectRef, Absence>,
     /// Objects that are referred to and were not looked at yet.
@@ -70,15 +71,15 @@ pub struct Facts {
     /// Whether it carries every label asked for.
     carries: bool,
     /// Why it is left out, where it is.
-    absence: Option<Absence>,
+    absence: Option<Box<Absence>>,
     /// What it brings along.
-    brings: Vec<ObjectRef>,
+    brings: Box<[ObjectRef]>,
     /// Labels of the pods it makes, where it makes some.
-    pod_labels: Option<Map<String, Value>>,
+    pod_labels: Option<Box<Map<String, Value>>>,
     /// Whether it may come along because it acts on others.
     pub acts: bool,
     /// The workload that it sizes.
-    pub scales: Option<ObjectRef>,
+    pub scales: Option<Box<ObjectRef>>,
 }
 
 impl Facts {
@@ -91,11 +92,11 @@ impl Facts {
         let labels = |template: &Value| template.pointer("/metadata/labels").and_then(Value::as_object).cloned();
         Some(Self {
             carries: carries(manifest, selector),
-            absence: left_out(manifest),
+            absence: left_out(manifest).map(Box::new),
             brings: brought.collect(),
-            pod_labels: kind.pod_template(body).map(|template| labels(template).unwrap_or_default()),
+            pod_labels: kind.pod_template(body).map(|template| Box::new(labels(template).unwrap_or_default())),
             acts: kind.acts(),
-            scales: scaled_workload(body),
+            scales: scaled_workload(body).map(Box::new),
         })
     }
 }
@@ -103,7 +104,8 @@ impl Facts {
 /// Follows labels, references and actions through everything found so far. `missing` are names that were
 /// looked for in vain.
 pub fn close(found: &Objects, missing: &BTreeSet<ObjectRef>, selector: &LabelSelector) -> Closure {
-    let facts = found.iter().filter_map(|(object, manifest)| Some((object.clone(), Facts::of(manifest, selector)?)));
+    let facts =
+        found.iter().filter_map(|(object, manifest)| Some((Arc::new(object.clone()), Facts::of(manifest, selector)?)));
     let acts_on = |object: &ObjectRef, selection: &Selection| {
         let acting = kind(&object.kind).zip(found.get(object));
         acting.is_some_and(|(kind, manifest)| kind.acts_on(manifest.value(), selection))
@@ -115,7 +117,7 @@ pub fn close(found: &Objects, missing: &BTreeSet<ObjectRef>, selector: &LabelSel
 pub type ActsOn<'a> = &'a dyn Fn(&ObjectRef, &Selection) -> bool;
 
 /// The same where only the facts are at hand, and what acts is asked.
-pub fn follow(found: &BTreeMap<ObjectRef, Facts>, missing: &BTreeSet<ObjectRef>, acts_on: ActsOn<'_>) -> Closure {
+pub fn follow(found: &BTreeMap<Arc<ObjectRef>, Facts>, missing: &BTreeSet<ObjectRef>, acts_on: ActsOn<'_>) -> Closure {
     let (selection, closure) = (Selection::default(), Closure::default());
     let mut walk = Walk { found, missing, acts_on, selection, closure };
     for (object, facts) in found.iter().filter(|(_, facts)| facts.carries) {
@@ -128,7 +130,7 @@ pub fn follow(found: &BTreeMap<ObjectRef, Facts>, missing: &BTreeSet<ObjectRef>,
 }
 
 struct Walk<'a> {
-    found: &'a BTreeMap<ObjectRef, Facts>,
+    found: &'a BTreeMap<Arc<ObjectRef>, Facts>,
     missing: &'a BTreeSet<ObjectRef>,
     acts_on: ActsOn<'a>,
     selection: Selection,
@@ -137,12 +139,12 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// Selects an object, and everything it refers to.
-    fn select(&mut self, object: &'a ObjectRef, facts: &'a Facts) {
+    fn select(&mut self, object: &'a Arc<ObjectRef>, facts: &'a Facts) {
         if let Some(absence) = &facts.absence {
-            self.closure.left_out.insert(object.clone(), absence.clone());
+            self.closure.left_out.insert((**object).clone(), (**absence).clone());
             return;
         }
-        if !self.selection.add(object, facts.pod_labels.as_ref()) {
+        if !self.selection.add(object, facts.pod_labels.as_deref()) {
             return;
         }
         facts.brings.iter().for_each(|brought| self.bring(brought));
@@ -152,8 +154,8 @@ impl<'a> Walk<'a> {
         if kind(&object.kind).is_none() {
             return;
         }
-        match self.found.get(object) {
-            Some(facts) => self.select(object, facts),
+        match self.found.get_key_value(object) {
+            Some((object, facts)) => self.select(object, facts),
             None if self.missing.contains(object) => {
                 self.closure.left_out.insert(object.clone(), Absence::Missing);
             }
@@ -166,7 +168,7 @@ impl<'a> Walk<'a> {
     /// Selects what acts on the selection; returns whether there was anything new.
     fn add_what_acts(&mut self) -> bool {
         let new = self.found.iter().filter(|(object, facts)| {
-            let known = self.selection.contains(object) || self.closure.left_out.contains_key(*object);
+            let known = self.selection.contains(object) || self.closure.left_out.contains_key(&***object);
             facts.acts && !known && (self.acts_on)(object, &self.selection)
         });
         let acting: Vec<_> = new.collect();

@@ -16,6 +16,20 @@ use super::plan::Desired;
 /// The annotation with the fingerprint; the only thing Crossfade adds to an object.
 pub const DIGEST_ANNOTATION: &str = "crossfade.dev/digest";
 
+/// A fingerprint in sixteen bytes, to be compared with others: tells as much as the whole of it would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Print([u8; 16]);
+
+impl Print {
+    /// The print of a fingerprint, or of whatever else an annotation says in its place.
+    pub fn of(digest: &str) -> Self {
+        let hash: [u8; 32] = Sha256::digest(digest).into();
+        let mut print = [0; 16];
+        print.copy_from_slice(&hash[..16]);
+        Self(print)
+    }
+}
+
 /// An object with its fingerprint, as it is written; none where it has no place for it.
 pub fn digested(mut body: Value) -> Option<Desired> {
     let digest = digest(&body);

@@ -26,7 +26,7 @@ use super::Cluster;
 use super::collection::Collection;
 use super::error::ClusterError;
 use super::relay::{Change, Relay, Said, Unheard, Word, number};
-use super::request::forget_owners;
+use super::request::{PAGE, forget_owners};
 use super::stock::{Event, Glimpse, Place};
 use crate::migration::snapshot::chain;
 
@@ -123,16 +123,36 @@ impl<S: Copy + Send> Follower<S> {
     }
 
     /// Reads and tells everything; gives the version it was read at.
+    ///
+    /// Where reading takes so long that the server forgets what it began with, it is read once more in one piece.
     async fn read(&mut self) -> Result<String, ClusterError> {
-        let only_metadata = self.collection.only_metadata;
-        let take = |manifest| Glimpse::of(manifest, only_metadata);
-        let (glimpses, version) = self.cluster.collect(&self.collection, forget_owners, take).await?;
-        if let Some(held) = &mut self.held {
-            *held = glimpses.iter().map(|glimpse| glimpse.object.name.clone()).collect();
+        match self.read_by(Some(PAGE)).await {
+            Err(ClusterError::Changed { .. }) => self.read_by(None).await,
+            outcome => outcome,
         }
-        self.lost = false;
-        self.say(Event::Whole(glimpses)).await;
-        Ok(version)
+    }
+
+    /// Page by page, each told at once, so that nobody has to keep all of it.
+    async fn read_by(&mut self, limit: Option<u32>) -> Result<String, ClusterError> {
+        let only_metadata = self.collection.only_metadata;
+        let mut names = BTreeSet::new();
+        let mut from = String::new();
+        loop {
+            let mut glimpses = Vec::new();
+            let take = |manifest| glimpses.push(Glimpse::of(manifest, only_metadata));
+            let page = self.cluster.page(&self.collection, limit, &from, forget_owners, take).await?;
+            names.extend(glimpses.iter().map(|glimpse| glimpse.object.name.clone()));
+            self.say(Event::Some(glimpses)).await;
+            if page.next.is_empty() {
+                if let Some(held) = &mut self.held {
+                    held.clone_from(&names);
+                }
+                self.lost = false;
+                self.say(Event::Whole(names)).await;
+                return Ok(page.version);
+            }
+            from = page.next;
+        }
     }
 
     /// Reads everything and listens from there on, until it has to be read anew.
@@ -197,7 +217,7 @@ impl<S: Copy + Send> Follower<S> {
         match (there, self.collection.only_metadata) {
             (true, false) => Some(Event::Put(change.glimpse.clone())),
             (true, true) => Some(Event::Put(change.glimpse.only_metadata())),
-            (false, _) => was_there.then(|| Event::Gone(object.clone())),
+            (false, _) => was_there.then(|| Event::Gone((**object).clone())),
         }
     }
 }

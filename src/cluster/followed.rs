@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -17,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Cluster;
 use super::apply::{ObjectState, compare};
 use super::collection::Collection;
+use super::digest::Print;
 use super::error::ClusterError;
 use super::follow::{Told, follow};
 use super::inventory::label_query;
@@ -27,19 +29,19 @@ use super::plan::{Desired, MirrorPlan, MirrorProblem};
 use super::rehearse::try_out;
 use super::removal;
 use super::replicas::Replicas;
-use super::request::side_by_side;
+use super::request::{IN_FLIGHT, side_by_side};
 use super::standing::{Lack, Side, Standing};
 use super::stock::{Event, Glimpse, Place};
 use super::workload::workloads;
-use crate::migration::Applied;
 use crate::migration::snapshot::chain;
+use crate::migration::{Applied, MOST_APPLIED};
 use crate::policy::Workloads;
 
 /// Events that may wait to be taken in; followers wait when there are more, and servers keep what comes meanwhile.
 const QUEUE: usize = 256;
 
-/// Objects tried out on the target between two looks at the clock.
-const TRIED_AT_ONCE: usize = 64;
+/// Objects read, compared or tried out between two looks at the clock.
+const AT_ONCE: usize = 64;
 
 /// Longest wait for the target's own word about what was just applied. It comes within milliseconds; what has not come by then
 /// is found by the next look.
@@ -59,7 +61,7 @@ pub struct Followed {
     told: mpsc::Receiver<Told<Side>>,
     followers: JoinSet<()>,
     /// Fingerprints that the target was asked about, and what it would refuse of them.
-    tried: BTreeMap<ObjectRef, (String, Vec<MirrorProblem>)>,
+    tried: BTreeMap<ObjectRef, (Print, Vec<MirrorProblem>)>,
     /// Objects that nothing becomes any more and that stay on the target all the same, and when that was found.
     kept: BTreeMap<ObjectRef, Instant>,
     /// Whether something was out of sight when this was last asked.
@@ -110,14 +112,14 @@ impl Followed {
             match read {
                 Some(resource) => self.follow(Side::Named, Collection::metadata(&resource, &namespace)),
                 // What the source does not serve it does not hold.
-                None => self.standing.stock_mut(Side::Named).take(&(name, namespace), Event::Live),
+                None => self.standing.take(Side::Named, &(name, namespace), Event::Live),
             }
         }
     }
 
     fn follow(&mut self, side: Side, collection: Collection) {
         let place = (collection.resource.kind.clone(), collection.namespace.clone());
-        self.standing.stock_mut(side).expect(place);
+        self.standing.expect(side, place);
         self.followers.spawn(follow(self.cluster(side).clone(), collection, side, self.tell.clone()));
     }
 
@@ -137,15 +139,16 @@ impl Followed {
         if !self.standing.stock(Side::Target).is_followed() {
             self.follow_target();
         }
-        self.standing.judge();
         self.wait_for(&[Side::Target]).await?;
-        self.compare_rest().await.map_err(|error| chain(&error))
+        self.compare_rest().await.map_err(|error| chain(&error))?;
+        let next: Vec<ObjectRef> = self.standing.pending().take(MOST_APPLIED).cloned().collect();
+        self.recall(&next).await.map_err(|error| chain(&error))
     }
 
     /// Takes in all that was told and is waiting.
     fn take_in(&mut self) {
         while let Ok((side, place, event)) = self.told.try_recv() {
-            self.standing.stock_mut(side).take(&place, event);
+            self.standing.take(side, &place, event);
         }
     }
 
@@ -153,10 +156,7 @@ impl Followed {
     async fn wait_for(&mut self, sides: &[Side]) -> Result<(), String> {
         while sides.iter().any(|side| self.standing.stock(*side).is_unread()) {
             let Some((side, place, event)) = self.told.recv().await else { break };
-            self.standing.stock_mut(side).take(&place, event);
-            if side == Side::Target {
-                self.standing.judge();
-            }
+            self.standing.take(side, &place, event);
         }
         sides.iter().try_for_each(|side| self.sight(*side, |_| true))
     }
@@ -166,18 +166,27 @@ impl Followed {
         sight.map_err(|why| format!("cluster {}: {why}", self.cluster(side).name()))
     }
 
+    /// Reads objects of the source, some at a time, each looked at as it comes.
     async fn fetch(&mut self, objects: BTreeSet<ObjectRef>) -> Result<(), ClusterError> {
-        let (source, target) = (&self.source, &self.target);
+        let (source, target, standing) = (&self.source, &self.target, &mut self.standing);
         let reads = objects.into_iter().map(|object| async move {
             let resource = kind(&object.kind).and_then(|kind| read_as(kind, source.served(), target.served()));
             let resource = resource.ok_or_else(|| source.not_served("", &object.kind))?;
             let manifest = source.get(resource, &object).await?;
-            Ok((object, manifest.map(Glimpse::whole)))
+            Ok::<_, ClusterError>((object, manifest.map(Glimpse::whole)))
         });
-        for (object, glimpse) in side_by_side(reads).await? {
-            self.standing.fetched(object, glimpse);
+        let reads: Vec<_> = reads.collect();
+        let mut reads = stream::iter(reads).buffer_unordered(IN_FLIGHT);
+        while let Some((object, glimpse)) = reads.try_next().await? {
+            standing.fetched(object, glimpse);
         }
         Ok(())
+    }
+
+    /// Sees to it that some desired objects can be derived, where the JSON of what they are made of is kept no more.
+    async fn recall(&mut self, objects: &[ObjectRef]) -> Result<(), ClusterError> {
+        let bare = self.standing.without_body(objects.iter());
+        if bare.is_empty() { Ok(()) } else { self.fetch(bare).await }
     }
 
     /// What this migration brought to the target, the source has lost, and is nobody else's: each looked for anew. Only after
@@ -199,14 +208,16 @@ impl Followed {
 
     /// Reads and compares what could not be compared as it came, and looks at what is not followed.
     async fn compare_rest(&mut self) -> Result<(), ClusterError> {
-        let target = &self.target;
-        let unjudged = self.standing.unjudged();
-        let reads = unjudged.into_iter().map(|(version, object)| async move {
-            let live = target.get(target.resource(&version, &object.kind)?, &object).await?;
-            Ok((object, live))
-        });
-        for (object, live) in side_by_side(reads).await? {
-            self.standing.judge_read(&object, live);
+        for some in self.standing.unjudged().chunks(AT_ONCE) {
+            let names: Vec<ObjectRef> = some.iter().map(|(_, object)| object.clone()).collect();
+            self.recall(&names).await?;
+            let target = &self.target;
+            let reads = some.iter().map(|(version, object)| async move {
+                Ok((object, target.get(target.resource(version, &object.kind)?, object).await?))
+            });
+            for (object, live) in side_by_side(reads).await? {
+                self.standing.judge_read(object, live);
+            }
         }
         let objects = self.standing.unfollowed();
         let states = compare(&self.target, &MirrorPlan { objects, problems: Vec::new() }).await?;
@@ -219,14 +230,13 @@ impl Followed {
         let end = Instant::now() + ECHO;
         loop {
             self.take_in();
-            self.standing.judge();
             let heard =
                 |object: &ObjectRef| self.standing.state(object).is_none_or(|state| state == ObjectState::InSync);
             if applied.iter().all(heard) {
                 return;
             }
             let Ok(Some((side, place, event))) = timeout_at(end, self.told.recv()).await else { return };
-            self.standing.stock_mut(side).take(&place, event);
+            self.standing.take(side, &place, event);
         }
     }
 
@@ -235,7 +245,7 @@ impl Followed {
         loop {
             let told = self.told.recv().await;
             let Some((side, place, event)) = told else { return std::future::pending().await };
-            self.standing.stock_mut(side).take(&place, event);
+            self.standing.take(side, &place, event);
             self.take_in();
             let sides = [Side::Source, Side::Named, Side::Target];
             let blind = sides.iter().any(|side| self.standing.stock(*side).sight(|_| true).is_err());
@@ -244,7 +254,6 @@ impl Followed {
                 continue;
             }
             let lack = self.standing.update();
-            self.standing.judge();
             if self.standing.take_stirred() || appeared || lack != Lack::Nothing {
                 return;
             }
@@ -254,12 +263,12 @@ impl Followed {
     /// Asks the target about everything it does not hold yet; can be given up at any time and goes on there. Objects of a namespace
     /// that does not exist yet cannot be tried out.
     pub async fn try_out(&mut self) -> Result<(), ClusterError> {
-        let untried = self.untried();
-        for some in untried.chunks(TRIED_AT_ONCE) {
+        for some in self.untried().chunks(AT_ONCE) {
+            self.recall(some).await?;
             let (target, standing) = (&self.target, &self.standing);
             let asked = some.iter().filter_map(|object| standing.desired(object)).map(|desired| async move {
                 let problems = try_out(target, &desired).await?;
-                Ok((desired.object().clone(), (desired.digest, problems)))
+                Ok((desired.object().clone(), (Print::of(&desired.digest), problems)))
             });
             let answers = side_by_side(asked).await?;
             self.tried.extend(answers);
@@ -270,19 +279,23 @@ impl Followed {
     /// Objects that the target could be asked about and was not yet.
     pub fn untried(&self) -> Vec<ObjectRef> {
         let is_tried = |object: &ObjectRef| {
-            let tried = self.tried.get(object).map(|(digest, _)| digest.as_str());
+            let tried = self.tried.get(object).map(|(digest, _)| *digest);
             tried.is_some() && tried == self.standing.digest(object)
         };
-        let states = self.standing.states().filter(|(_, state)| *state != ObjectState::InSync);
-        let possible = states.map(|(object, _)| object).filter(|object| self.standing.has_home(object));
-        possible.filter(|object| !is_tried(object)).collect()
+        let possible = self.standing.pending().filter(|object| self.standing.has_home(object));
+        possible.filter(|object| !is_tried(object)).cloned().collect()
     }
 
     /// What the target would refuse, as far as it was asked, in a sentence each.
     pub fn refused(&self) -> Vec<String> {
-        let current = self.tried.iter().filter(|(object, (digest, _))| self.standing.digest(object) == Some(digest));
+        let current = self.tried.iter().filter(|(object, (digest, _))| self.standing.digest(object) == Some(*digest));
         let problems = current.flat_map(|(_, (_, problems))| problems).filter(|problem| problem.blocks());
         problems.map(ToString::to_string).collect()
+    }
+
+    /// Forgets what the target said: it was asked before the first write, and is asked again where that comes again.
+    pub fn forget_tried(&mut self) {
+        self.tried.clear();
     }
 
     /// How far workloads are with their pods: those that are mirrored, and `others`, which may have left the selection since.

@@ -22,7 +22,7 @@ use kube::client::Body;
 use kube::core::Request as Path;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -92,9 +92,11 @@ pub fn number(version: &str) -> Option<u64> {
 }
 
 /// The watches of one cluster.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Relays {
     open: Arc<Mutex<HashMap<Watched, Weak<Relay>>>>,
+    /// Turns at reading pages of lists.
+    turns: Arc<Semaphore>,
     /// Whether watches are of everything of a kind and namespace.
     for_many: bool,
 }
@@ -102,10 +104,31 @@ pub struct Relays {
 /// Which collection: path, label selector, and whether it is of metadata only.
 type Watched = (String, String, bool);
 
+/// Pages of lists that are read at a time.
+const TURNS: usize = 4;
+
+impl Default for Relays {
+    fn default() -> Self {
+        Self { open: Arc::default(), turns: Arc::new(Semaphore::new(TURNS)), for_many: false }
+    }
+}
+
 impl Relays {
+    /// A turn at reading a page of a list; it ends when it is dropped.
+    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed; if it were, nobody would have to wait.
+        self.turns.acquire().await.ok()
+    }
+
     /// Of a cluster that many migrations use.
     pub fn for_many() -> Self {
         Self { for_many: true, ..Self::default() }
+    }
+
+    /// Collections that somebody follows.
+    #[cfg(test)]
+    pub fn live(&self) -> usize {
+        lock(&self.open).values().filter(|relay| relay.strong_count() > 0).count()
     }
 
     /// Whether anybody else uses these watches, or could.

@@ -11,16 +11,12 @@ use super::digest::DIGEST_ANNOTATION;
 /// What of the metadata the user wrote.
 const KEPT: &[&str] = &["name", "namespace", "labels", "annotations"];
 
-/// The annotation in which `kubectl apply` keeps all of the object once more.
-pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
-/// Annotations that other programs wrote about the object on its old cluster.
-const FOREIGN_ANNOTATIONS: &[&str] = &[
-    LAST_APPLIED,
+/// Annotations that other programs write about an object on its own cluster, and nobody desires on another.
+pub const OF_THE_CLUSTER: &[&str] = &[
+    // Here `kubectl apply` keeps all of the object once more.
+    "kubectl.kubernetes.io/last-applied-configuration",
     "deployment.kubernetes.io/revision",
     "deprecated.deployment.rollback.to",
-    // The object may have been a mirror itself.
-    DIGEST_ANNOTATION,
 ];
 
 /// Removes status and everything of the metadata that is not the user's.
@@ -36,7 +32,8 @@ pub fn scrub(body: &mut Value) {
 
 fn scrub_annotations(metadata: &mut Map<String, Value>) {
     let Some(Value::Object(annotations)) = metadata.get_mut("annotations") else { return };
-    annotations.retain(|key, _| !FOREIGN_ANNOTATIONS.contains(&key.as_str()));
+    // The object may have been a mirror itself.
+    annotations.retain(|key, _| !OF_THE_CLUSTER.contains(&key.as_str()) && key != DIGEST_ANNOTATION);
     if annotations.is_empty() {
         metadata.remove("annotations");
     }

@@ -5,8 +5,13 @@
 //! is made of, and an object of the target is compared when it changed, while its JSON is at hand. What is kept of each is
 //! a fingerprint; the desired object itself is derived when somebody asks for it.
 //!
+//! **Memory.** The JSON of the source's objects is kept as long as there is [`ROOM`] for it. What comes on top is looked at when it
+//! comes and then dropped, and so is what is in sync; whoever needs it again asks for it to be read ([`Standing::without_body`]). Kinds
+//! that act on others are small, and asked whenever the selection changes: theirs stays.
+//!
 //! **Missing data.** Nothing here says anything while a collection is out of sight.
 
+mod compared;
 mod there;
 
 use std::collections::btree_map::Entry;
@@ -15,16 +20,15 @@ use std::sync::Arc;
 
 use super::apply::ObjectState;
 use super::closure::{Closure, Facts, follow};
-use super::cover::covers;
+use super::digest::Print;
 use super::kind::{KINDS, Kind, Reference, Selection, kind};
-use super::manifest::Manifest;
 use super::mapping::{namespaces_of, renamed, sources_of, target_of};
 use super::mirror::{Derived, Rules, namespace, nothing_selected, taken_already};
 use super::object::ObjectRef;
 use super::plan::{Desired, MirrorProblem};
 use super::reference;
 use super::served::Served;
-use super::stock::{Glimpse, Place, Stock};
+use super::stock::{Event, Glimpse, Place, Stock};
 use crate::convert::Severity;
 use crate::policy::{Name, Workloads};
 
@@ -43,15 +47,25 @@ pub enum Side {
 #[derive(Debug, Default)]
 struct Sketch {
     /// What it is called on the target; its kind may be another one there.
-    object: Option<ObjectRef>,
+    object: Option<Arc<ObjectRef>>,
     /// The version it is written in.
-    api_version: String,
+    api_version: Box<str>,
     /// The fingerprint; none where something stands in the way.
-    digest: Option<String>,
+    digest: Option<Print>,
     /// What stands in the way.
     blockers: Vec<MirrorProblem>,
     /// What it refers to.
     references: Vec<Reference>,
+}
+
+/// Bytes of the source's JSON that are kept: that of ten thousand small objects.
+const ROOM: usize = 8 << 20;
+
+impl Sketch {
+    /// Whether what is said about all of them together is the same with this one in place of the other.
+    fn fits(&self, other: &Self) -> bool {
+        self.object == other.object && self.blockers == other.blockers && self.references == other.references
+    }
 }
 
 /// What has to be read before anything can be said.
@@ -74,24 +88,32 @@ pub struct Standing {
     named: Stock,
     target: Stock,
     /// Objects of the source that are referred to and were read by name.
-    fetched: BTreeMap<ObjectRef, Glimpse>,
+    fetched: Stock,
     /// Of those, what changed since.
     outdated: BTreeSet<ObjectRef>,
     /// Names that were looked for in vain.
     missing: BTreeSet<ObjectRef>,
-    facts: BTreeMap<ObjectRef, Facts>,
+    /// Bytes of the source's JSON that are kept.
+    room: usize,
+    facts: BTreeMap<Arc<ObjectRef>, Facts>,
     closure: Closure,
     /// Whether the closure has to be followed anew.
     open: bool,
     autoscaled: BTreeSet<ObjectRef>,
     /// By the object of the source.
-    sketches: BTreeMap<ObjectRef, Sketch>,
+    sketches: BTreeMap<Arc<ObjectRef>, Sketch>,
     /// Which object of the source becomes an object of the target.
-    made_of: BTreeMap<ObjectRef, ObjectRef>,
+    made_of: BTreeMap<Arc<ObjectRef>, Arc<ObjectRef>>,
+    /// The desired objects in the order of writing, namespaces left out.
+    made: Vec<Arc<ObjectRef>>,
+    /// Those of them that the target does not hold as desired.
+    pending: BTreeSet<Arc<ObjectRef>>,
     /// Selected objects that have to be derived anew.
-    stale: BTreeSet<ObjectRef>,
+    stale: BTreeSet<Arc<ObjectRef>>,
+    /// Whether what is made of what, and what stands in the way, has to be found out anew.
+    unexplained: bool,
     /// The selected objects in the order of writing.
-    order: Vec<ObjectRef>,
+    order: Vec<Arc<ObjectRef>>,
     blockers: Vec<String>,
     /// An object that is kept on the target and comes from no source.
     aside: Option<Desired>,
@@ -110,22 +132,32 @@ impl Standing {
             source: Stock::default(),
             named: Stock::default(),
             target: Stock::default(),
-            fetched: BTreeMap::new(),
+            fetched: Stock::default(),
             outdated: BTreeSet::new(),
             missing: BTreeSet::new(),
+            room: ROOM,
             facts: BTreeMap::new(),
             closure: Closure::default(),
             open: true,
             autoscaled: BTreeSet::new(),
             sketches: BTreeMap::new(),
             made_of: BTreeMap::new(),
+            made: Vec::new(),
+            pending: BTreeSet::new(),
             stale: BTreeSet::new(),
+            unexplained: false,
             order: Vec::new(),
             blockers: Vec::new(),
             aside: None,
             unfollowed: Vec::new(),
             stirred: false,
         }
+    }
+
+    /// Keeps no more than so many bytes of the source's JSON.
+    #[cfg(test)]
+    pub fn keep_within(&mut self, room: usize) {
+        self.room = room;
     }
 
     /// What was told about a side.
@@ -137,8 +169,27 @@ impl Standing {
         }
     }
 
-    /// The same, to take in more.
-    pub fn stock_mut(&mut self, side: Side) -> &mut Stock {
+    /// A collection is going to be told about.
+    pub fn expect(&mut self, side: Side, place: Place) {
+        self.side(side).expect(place);
+    }
+
+    /// Takes in what a follower tells, and looks at it while its JSON is at hand.
+    ///
+    /// Of the target only once the source was whole for the first time: what nobody desires is not compared.
+    pub fn take(&mut self, side: Side, place: &Place, event: Event) {
+        self.side(side).take(place, event);
+        match side {
+            Side::Source => {
+                let changed = self.source.take_changed();
+                self.learn(changed);
+            }
+            Side::Target => self.judge(),
+            Side::Named => {}
+        }
+    }
+
+    fn side(&mut self, side: Side) -> &mut Stock {
         match side {
             Side::Source => &mut self.source,
             Side::Named => &mut self.named,
@@ -146,10 +197,8 @@ impl Standing {
         }
     }
 
-    /// Takes in everything that changed on the source, and says what has to be read before it is whole.
+    /// Goes by everything that changed on the source, and says what has to be read before it is whole.
     pub fn update(&mut self) -> Lack {
-        let changed = self.source.take_changed();
-        self.learn(changed);
         self.look_at_names();
         let lack = loop {
             if std::mem::take(&mut self.open) {
@@ -166,18 +215,31 @@ impl Standing {
         lack
     }
 
-    /// Notes what became of an object that was read by name.
+    /// Notes what became of an object that was read by name, or once more.
     pub fn fetched(&mut self, object: ObjectRef, glimpse: Option<Glimpse>) {
-        self.outdated.remove(&object);
+        let was_outdated = self.outdated.remove(&object);
+        let is_followed = self.source.get(&object).is_some();
+        let stock = if is_followed { &mut self.source } else { &mut self.fetched };
         match glimpse {
-            Some(glimpse) => _ = self.fetched.insert(object.clone(), glimpse),
+            Some(glimpse) => stock.refill(glimpse),
             None => {
-                self.fetched.remove(&object);
-                self.missing.insert(object.clone());
+                stock.remove(&object);
                 self.open = true;
+                if !is_followed {
+                    self.missing.insert(object.clone());
+                }
             }
         }
-        self.learn([object].into());
+        let changed = stock.take_changed();
+        self.learn(changed);
+        let stale = self.stale.get(&object).filter(|object| self.closure.selected.contains(*object)).cloned();
+        if let Some(source) = &stale {
+            self.resketch(source);
+        }
+        // Otherwise somebody is about to derive it.
+        if was_outdated || stale.is_some() {
+            self.make_room(&object);
+        }
     }
 
     fn seen(&self, object: &ObjectRef) -> Option<&Glimpse> {
@@ -185,18 +247,34 @@ impl Standing {
     }
 
     /// Learns the facts of objects that changed.
-    fn learn(&mut self, changed: BTreeSet<ObjectRef>) {
+    fn learn(&mut self, changed: BTreeSet<Arc<ObjectRef>>) {
         for object in changed {
             let manifest = self.seen(&object).and_then(Glimpse::manifest);
             let facts = manifest.as_ref().and_then(|manifest| Facts::of(manifest, &self.workloads.selector));
             self.open |= self.facts.get(&object) != facts.as_ref() || facts.as_ref().is_some_and(|facts| facts.acts);
             if self.sketches.contains_key(&object) {
-                self.stale.insert(object.clone());
+                self.stale.insert(Arc::clone(&object));
             }
             match facts {
-                Some(facts) => self.facts.insert(object, facts),
+                Some(facts) => self.facts.insert(Arc::clone(&object), facts),
                 None => self.facts.remove(&object),
             };
+            if manifest.is_some() && self.is_full() {
+                self.resketch(&object);
+                self.make_room(&object);
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.source.bytes() + self.fetched.bytes() > self.room
+    }
+
+    /// Drops the JSON of an object of the source, where there is no room for it.
+    fn make_room(&mut self, object: &ObjectRef) {
+        if self.is_full() && !kind(&object.kind).is_some_and(Kind::acts) {
+            self.source.forget_body(object);
+            self.fetched.forget_body(object);
         }
     }
 
@@ -206,9 +284,9 @@ impl Standing {
             let version = self.named.get(&object).map(|glimpse| &glimpse.version);
             let known = self.fetched.get(&object).map(|glimpse| &glimpse.version);
             match (known, version) {
-                (Some(known), Some(version)) if known != version => _ = self.outdated.insert(object),
-                (Some(_), None) => self.fetched(object, None),
-                (None, Some(_)) => self.open |= self.missing.remove(&object),
+                (Some(known), Some(version)) if known != version => _ = self.outdated.insert((*object).clone()),
+                (Some(_), None) => self.fetched((*object).clone(), None),
+                (None, Some(_)) => self.open |= self.missing.remove(&*object),
                 (Some(_), Some(_)) | (None, None) => {}
             }
         }
@@ -223,21 +301,22 @@ impl Standing {
         };
         let closure = follow(&self.facts, &self.missing, &acts_on);
         let belongs = |object: &ObjectRef| closure.selected.contains(object) || closure.left_out.contains_key(object);
-        self.fetched.retain(|object, _| belongs(object));
-        self.outdated.retain(|object| self.fetched.contains_key(object));
+        self.fetched.retain(belongs);
         let (source, fetched) = (&self.source, &self.fetched);
-        self.facts.retain(|object, _| source.get(object).is_some() || fetched.contains_key(object));
-        let scaled = closure.selected.iter().filter_map(|object| self.facts.get(object)?.scales.clone());
+        self.outdated.retain(|object| fetched.get(object).is_some());
+        self.facts.retain(|object, _| source.get(object).is_some() || fetched.get(object).is_some());
+        let scaled = closure.selected.iter().filter_map(|object| self.facts.get(object)?.scales.as_deref().cloned());
         let autoscaled: BTreeSet<ObjectRef> = scaled.collect();
-        let flipped = autoscaled.symmetric_difference(&self.autoscaled).filter(|object| belongs(object));
+        let flipped =
+            autoscaled.symmetric_difference(&self.autoscaled).filter_map(|object| closure.selected.get(object));
         self.stale.extend(flipped.cloned());
         self.stale.extend(closure.selected.iter().filter(|object| !self.sketches.contains_key(*object)).cloned());
         self.sketches.retain(|object, _| closure.selected.contains(object));
         self.autoscaled = autoscaled;
         self.order = closure.selected.iter().cloned().collect();
-        self.order.sort_by_cached_key(rank);
+        self.order.sort_by_cached_key(|object| rank(object));
         self.closure = closure;
-        self.explain();
+        self.unexplained = true;
     }
 
     /// What has to be read; what is wanted and not among the names is missing.
@@ -253,37 +332,53 @@ impl Standing {
             self.missing.extend(absent);
             self.open = true;
         }
-        let read: BTreeSet<ObjectRef> = there.union(&self.outdated).cloned().collect();
+        let mut read: BTreeSet<ObjectRef> = there.union(&self.outdated).cloned().collect();
+        let stale = self.stale.iter().filter(|object| self.closure.selected.contains(*object));
+        read.extend(
+            stale.filter(|object| !self.seen(object).is_some_and(Glimpse::has_body)).map(|object| (**object).clone()),
+        );
         if read.is_empty() { Lack::Nothing } else { Lack::Objects(read) }
     }
 
     /// Derives what changed anew.
     fn sketch(&mut self) {
-        if self.stale.is_empty() {
-            return;
-        }
         for object in std::mem::take(&mut self.stale) {
-            if !self.closure.selected.contains(&object) {
-                continue;
+            if self.closure.selected.contains(&object) {
+                self.resketch(&object);
+                self.make_room(&object);
             }
-            let Some(Derived { desired, findings, .. }) = self.derive(&object) else { continue };
-            let blocks = findings.into_iter().filter(|finding| finding.severity == Severity::Blocks);
-            let problem = |finding| MirrorProblem { object: Some(object.clone()), finding };
-            // What is looked up in the selection goes by the source's names.
-            let references = desired.as_ref().map(reference::of).unwrap_or_default();
-            let desired = desired.and_then(|desired| self.called_there(desired));
-            let sketch = Sketch {
-                object: desired.as_ref().map(|desired| desired.object().clone()),
-                api_version: desired.as_ref().map(|desired| desired.api_version().to_owned()).unwrap_or_default(),
-                blockers: blocks.map(problem).collect(),
-                references,
-                digest: desired.map(|desired| desired.digest),
-            };
-            let before = self.sketches.get(&object).map(|before| &before.digest);
-            self.stirred |= before != Some(&sketch.digest);
-            self.sketches.insert(object, sketch);
         }
-        self.explain();
+        if std::mem::take(&mut self.unexplained) {
+            self.explain();
+        }
+    }
+
+    /// Derives one object anew, whose JSON is there.
+    fn resketch(&mut self, source: &Arc<ObjectRef>) {
+        let Some(Derived { desired, findings, .. }) = self.derive(source) else { return };
+        self.stale.remove(source);
+        let blocks = findings.into_iter().filter(|finding| finding.severity == Severity::Blocks);
+        let problem = |finding| MirrorProblem { object: Some((**source).clone()), finding };
+        // What is looked up in the selection goes by the source's names.
+        let references = desired.as_ref().map(reference::of).unwrap_or_default();
+        let desired = desired.and_then(|desired| self.called_there(desired));
+        let share =
+            |object: &ObjectRef| if *object == **source { Arc::clone(source) } else { Arc::new(object.clone()) };
+        let sketch = Sketch {
+            object: desired.as_ref().map(|desired| share(desired.object())),
+            api_version: desired.as_ref().map(Desired::api_version).unwrap_or_default().into(),
+            blockers: blocks.map(problem).collect(),
+            references,
+            digest: desired.map(|desired| Print::of(&desired.digest)),
+        };
+        let (object, digest) = (sketch.object.clone(), sketch.digest);
+        let before = self.sketches.get(source);
+        self.stirred |= before.map(|before| before.digest) != Some(digest);
+        self.unexplained |= !before.is_some_and(|before| before.fits(&sketch));
+        self.sketches.insert(Arc::clone(source), sketch);
+        if let Some(object) = object {
+            self.settle(&object);
+        }
     }
 
     fn derive(&self, object: &ObjectRef) -> Option<Derived> {
@@ -307,80 +402,31 @@ impl Standing {
         let mut problems: Vec<MirrorProblem> = empty.collect();
         problems.extend(self.sketches.values().flat_map(|sketch| sketch.blockers.iter().cloned()));
         self.made_of.clear();
+        self.made.clear();
         for source in &self.order {
             let Some(object) = self.sketches.get(source).and_then(|sketch| sketch.object.clone()) else { continue };
-            match self.made_of.entry(object) {
-                Entry::Vacant(free) => _ = free.insert(source.clone()),
+            match self.made_of.entry(Arc::clone(&object)) {
+                Entry::Vacant(free) => {
+                    free.insert(Arc::clone(source));
+                    self.made.push(object);
+                }
                 Entry::Occupied(taken) => {
                     let finding = taken_already(taken.key());
-                    problems.push(MirrorProblem { object: Some(source.clone()), finding });
+                    problems.push(MirrorProblem { object: Some((**source).clone()), finding });
                 }
             }
         }
         let planned = |to: &ObjectRef| self.made_of.contains_key(&target_of(to, &self.workloads.maps));
         for (from, source) in &self.made_of {
-            let Some(sketch) = self.sketches.get(source) else { continue };
-            let from = ObjectRef { kind: from.kind.clone(), ..source.clone() };
+            let Some(sketch) = self.sketches.get(source).filter(|sketch| !sketch.references.is_empty()) else {
+                continue;
+            };
+            let from = ObjectRef { kind: from.kind.clone(), ..(**source).clone() };
             problems.extend(reference::dangling(&from, &sketch.references, planned, &self.closure.left_out));
         }
         self.blockers = problems.iter().filter(|problem| problem.blocks()).map(ToString::to_string).collect();
-    }
-
-    /// Compares what changed on the target with what is desired, and drops its JSON. Only once the source is whole: what nobody
-    /// desires is not compared.
-    pub fn judge(&mut self) {
-        for object in self.target.take_changed() {
-            let covered = self.covered(&object, self.target.get(&object).and_then(Glimpse::manifest));
-            if let Some(glimpse) = self.target.get_mut(&object) {
-                glimpse.compared(covered);
-                glimpse.forget_body();
-            }
-            self.stirred |= self.state(&object).is_some_and(|state| state != ObjectState::InSync);
-        }
-    }
-
-    /// Whether an object of the target holds what is desired of it; `None` where the two cannot be compared.
-    fn covered(&self, object: &ObjectRef, live: Option<Manifest>) -> Option<bool> {
-        let (live, sketch) = (live?, self.sketch_of(object)?);
-        if sketch.digest.as_deref() != self.target.get(object)?.digest.as_deref() {
-            return None;
-        }
-        let desired = self.desired(object)?;
-        (live.api_version() == desired.api_version()).then(|| covers(live.value(), desired.manifest.value()))
-    }
-
-    /// What has to be read from the target to be compared, in the version it is written in.
-    pub fn unjudged(&self) -> Vec<(String, ObjectRef)> {
-        let made = self.made_of.keys().filter_map(|object| Some((object, self.sketch_of(object)?)));
-        let unjudged = made.filter(|(object, sketch)| {
-            let live = self.target.get(object).filter(|live| !live.deleting && live.covered.is_none());
-            sketch.digest.is_some() && live.is_some_and(|live| live.digest.as_deref() == sketch.digest.as_deref())
-        });
-        unjudged.map(|(object, sketch)| (sketch.api_version.clone(), object.clone())).collect()
-    }
-
-    /// Compares an object that was read for that. One that is gone, or is another by now, is told about soon.
-    pub fn judge_read(&mut self, object: &ObjectRef, live: Option<Manifest>) {
-        let covered = self.covered(object, live).unwrap_or(false);
-        if let Some(glimpse) = self.target.get_mut(object) {
-            glimpse.compared(Some(covered));
-        }
-    }
-
-    /// How an object compares with what is desired of it; `None` where nothing is.
-    pub fn state(&self, object: &ObjectRef) -> Option<ObjectState> {
-        let digest = self.digest(object)?;
-        Some(match self.target.get(object) {
-            None => ObjectState::Missing,
-            Some(live) if live.deleting || live.digest.as_deref() != Some(digest) => ObjectState::Differs,
-            Some(live) if live.covered == Some(true) => ObjectState::InSync,
-            Some(_) => ObjectState::Differs,
-        })
-    }
-
-    /// The fingerprint of what is desired of an object.
-    pub fn digest(&self, object: &ObjectRef) -> Option<&str> {
-        self.sketch_of(object)?.digest.as_deref()
+        let is_pending = |object: &&Arc<ObjectRef>| self.state(object) != Some(ObjectState::InSync);
+        self.pending = self.made.iter().filter(is_pending).cloned().collect();
     }
 
     fn sketch_of(&self, object: &ObjectRef) -> Option<&Sketch> {
@@ -389,13 +435,12 @@ impl Standing {
 
     /// The desired objects, namespaces left out, in the order of writing.
     fn made(&self) -> impl Iterator<Item = &ObjectRef> {
-        let made = self.order.iter().filter_map(|source| Some((source, self.sketches.get(source)?.object.as_ref()?)));
-        made.filter(|(source, object)| self.made_of.get(*object) == Some(*source)).map(|(_, object)| object)
+        self.made.iter().map(AsRef::as_ref)
     }
 
     /// The object of the source that becomes this one, or each that would.
     pub fn on_source(&self, object: &ObjectRef) -> Vec<ObjectRef> {
-        self.made_of.get(object).map_or_else(|| sources_of(object, &self.workloads), |source| vec![source.clone()])
+        self.made_of.get(object).map_or_else(|| sources_of(object, &self.workloads), |source| vec![(**source).clone()])
     }
 
     /// Has an object kept on the target that comes from no source.
@@ -410,27 +455,6 @@ impl Standing {
             self.workloads.namespaces.iter().filter(|name| selected(&name.as_str())).cloned().collect();
         let names = namespaces_of(&names, &self.workloads.maps);
         names.into_iter().filter_map(|name| namespace(name.as_str())).chain(self.aside.clone()).collect()
-    }
-
-    /// Notes how that is on the target.
-    pub fn note_unfollowed(&mut self, states: &BTreeMap<ObjectRef, ObjectState>) {
-        let desired = self.unfollowed();
-        let state = |desired: &Desired| Some((desired.object().clone(), *states.get(desired.object())?));
-        self.unfollowed = desired.iter().filter_map(state).collect();
-    }
-
-    /// Whether the namespace of an object is there already.
-    pub fn has_home(&self, object: &ObjectRef) -> bool {
-        let home = ObjectRef::new("Namespace", "", &object.namespace);
-        self.unfollowed.iter().any(|(object, state)| *object == home && *state != ObjectState::Missing)
-    }
-
-    /// Every desired object in the order of writing, and how it compares.
-    pub fn states(&self) -> impl Iterator<Item = (ObjectRef, ObjectState)> {
-        self.unfollowed
-            .iter()
-            .cloned()
-            .chain(self.made().filter_map(|object| Some((object.clone(), self.state(object)?))))
     }
 
     /// An object as the target shall hold it.

@@ -1,8 +1,8 @@
 //! What a cluster holds of the collections that are followed. PURE.
 //!
-//! Ten thousand objects are kept, so each is kept small: its JSON as text, without what servers add, and no text at all once
-//! nobody has to read it any more. What followers tell is taken in here; a collection whose follower has lost sight of the
-//! server is not live, and whoever asks for it is told why instead of what was there before.
+//! Ten thousand objects are kept, so each is kept small: its name once for all who keep it, its JSON as text, without what servers add,
+//! and no text at all once nobody has to read it any more. What followers tell is taken in here; a collection whose follower has lost
+//! sight of the server is not live, and whoever asks for it is told why instead of what was there before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::digest::DIGEST_ANNOTATION;
+use super::digest::{DIGEST_ANNOTATION, Print};
 use super::job::is_asleep;
 use super::kind::{Kind, kind};
 use super::manifest::Manifest;
 use super::object::ObjectRef;
 use super::replicas::Replicas;
-use super::scrub::LAST_APPLIED;
+use super::scrub::OF_THE_CLUSTER;
 
 /// What of the metadata is kept.
 const KEPT: &[&str] = &["name", "namespace", "labels", "annotations", "ownerReferences", "deletionTimestamp"];
@@ -25,11 +25,11 @@ const KEPT: &[&str] = &["name", "namespace", "labels", "annotations", "ownerRefe
 #[derive(Debug, Clone)]
 pub struct Glimpse {
     /// Which object.
-    pub object: ObjectRef,
+    pub object: Arc<ObjectRef>,
     /// The version the server gave it.
     pub version: Box<str>,
     /// The fingerprint it carries, where it is a mirrored one.
-    pub digest: Option<Box<str>>,
+    pub digest: Option<Print>,
     /// Its pods, where it is a workload.
     pub replicas: Option<Replicas>,
     /// Whether it is suspended, where it is a CronJob.
@@ -73,10 +73,10 @@ impl Glimpse {
     pub fn metadata(manifest: &Manifest) -> Self {
         let version: Box<str> = manifest.resource_version().unwrap_or_default().into();
         Self {
-            object: manifest.object().clone(),
+            object: Arc::new(manifest.object().clone()),
             print: print(&version),
             version,
-            digest: manifest.annotation(DIGEST_ANNOTATION).map(Into::into),
+            digest: manifest.annotation(DIGEST_ANNOTATION).map(Print::of),
             replicas: None,
             asleep: None,
             deleting: manifest.is_deleting(),
@@ -107,9 +107,14 @@ impl Glimpse {
         self.was_in_sync |= covered == Some(true);
     }
 
-    /// Drops the JSON.
-    pub fn forget_body(&mut self) {
-        self.body = None;
+    /// Whether its JSON is still there.
+    pub fn has_body(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// Bytes of its JSON.
+    fn bytes(&self) -> usize {
+        self.body.as_ref().map_or(0, |body| body.0.len())
     }
 }
 
@@ -126,7 +131,7 @@ fn lean(mut body: Value) -> Value {
         if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
             metadata.retain(|key, _| KEPT.contains(&key.as_str()));
             if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
-                annotations.remove(LAST_APPLIED);
+                annotations.retain(|key, _| !OF_THE_CLUSTER.contains(&key.as_str()));
             }
         }
     }
@@ -139,8 +144,10 @@ pub type Place = (String, String);
 /// What a follower tells.
 #[derive(Debug)]
 pub enum Event {
-    /// Everything the collection holds.
-    Whole(Vec<Glimpse>),
+    /// Some of what the collection holds, on its way to all of it.
+    Some(Vec<Glimpse>),
+    /// All of it was told by now: these names, and no others.
+    Whole(BTreeSet<String>),
     /// An object that is new or has changed.
     Put(Glimpse),
     /// An object that is there no more, or is no longer asked for.
@@ -154,10 +161,12 @@ pub enum Event {
 /// All collections that are followed on one side.
 #[derive(Debug, Default)]
 pub struct Stock {
-    objects: BTreeMap<ObjectRef, Glimpse>,
+    objects: BTreeMap<Arc<ObjectRef>, Glimpse>,
+    /// Bytes of the JSON of all of them.
+    bytes: usize,
     /// Whether the server of each collection is in sight; not read yet: `None`.
     sights: BTreeMap<Place, Option<Result<(), String>>>,
-    changed: BTreeSet<ObjectRef>,
+    changed: BTreeSet<Arc<ObjectRef>>,
 }
 
 impl Stock {
@@ -174,7 +183,8 @@ impl Stock {
     /// Takes in what a follower tells.
     pub fn take(&mut self, place: &Place, event: Event) {
         match event {
-            Event::Whole(glimpses) => self.replace(place, glimpses),
+            Event::Some(glimpses) => glimpses.into_iter().for_each(|glimpse| self.put(glimpse)),
+            Event::Whole(names) => self.retain_named(place, &names),
             Event::Put(glimpse) => self.put(glimpse),
             Event::Gone(object) => self.remove(&object),
             Event::Live => self.see(place, Ok(())),
@@ -186,15 +196,13 @@ impl Stock {
         self.sights.insert(place.clone(), Some(sight));
     }
 
-    fn replace(&mut self, place: &Place, glimpses: Vec<Glimpse>) {
-        let named: BTreeSet<&ObjectRef> = glimpses.iter().map(|glimpse| &glimpse.object).collect();
+    fn retain_named(&mut self, place: &Place, names: &BTreeSet<String>) {
         let (kind, namespace) = place;
         let first = ObjectRef::new(kind, namespace, "");
         let known = self.objects.range(first..).map(|(object, _)| object);
         let known = known.take_while(|object| object.kind == *kind && object.namespace == *namespace);
-        let gone: Vec<ObjectRef> = known.filter(|object| !named.contains(object)).cloned().collect();
+        let gone: Vec<_> = known.filter(|object| !names.contains(&object.name)).cloned().collect();
         gone.iter().for_each(|object| self.remove(object));
-        glimpses.into_iter().for_each(|glimpse| self.put(glimpse));
         self.see(place, Ok(()));
     }
 
@@ -205,19 +213,60 @@ impl Stock {
                 known.version = glimpse.version;
                 known.replicas = glimpse.replicas;
             }
-            known => {
-                let was_in_sync = known.is_some_and(|known| known.was_in_sync);
-                self.changed.insert(glimpse.object.clone());
-                self.objects.insert(glimpse.object.clone(), Glimpse { was_in_sync, ..glimpse });
+            Some(known) => {
+                let (object, was_in_sync) = (Arc::clone(&known.object), known.was_in_sync);
+                self.bytes = self.bytes - known.bytes() + glimpse.bytes();
+                *known = Glimpse { object: Arc::clone(&object), was_in_sync, ..glimpse };
+                self.changed.insert(object);
+            }
+            None => {
+                self.bytes += glimpse.bytes();
+                self.changed.insert(Arc::clone(&glimpse.object));
+                self.objects.insert(Arc::clone(&glimpse.object), glimpse);
             }
         }
     }
 
+    /// The same of one that was read for the sake of its JSON, which is kept then.
+    pub fn refill(&mut self, mut glimpse: Glimpse) {
+        let known =
+            self.objects.get_mut(&glimpse.object).filter(|known| known.print == glimpse.print && !known.has_body());
+        if let Some(known) = known {
+            self.bytes += glimpse.bytes();
+            known.body = glimpse.body.take();
+        }
+        self.put(glimpse);
+    }
+
+    /// Drops the JSON of an object.
+    pub fn forget_body(&mut self, object: &ObjectRef) {
+        if let Some(known) = self.objects.get_mut(object) {
+            self.bytes -= known.bytes();
+            known.body = None;
+        }
+    }
+
+    /// Bytes of the JSON that is kept.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Takes an object out.
     pub fn remove(&mut self, object: &ObjectRef) {
-        if let Some((object, _)) = self.objects.remove_entry(object) {
+        if let Some((object, glimpse)) = self.objects.remove_entry(object) {
+            self.bytes -= glimpse.bytes();
             self.changed.insert(object);
         }
+    }
+
+    /// Takes out, without a word, what is of no use any more.
+    pub fn retain(&mut self, is_of_use: impl Fn(&ObjectRef) -> bool) {
+        let bytes = &mut self.bytes;
+        self.objects.retain(|object, glimpse| {
+            let stays = is_of_use(object);
+            *bytes -= if stays { 0 } else { glimpse.bytes() };
+            stays
+        });
     }
 
     /// Every object.
@@ -236,7 +285,7 @@ impl Stock {
     }
 
     /// The objects that changed since they were last asked for.
-    pub fn take_changed(&mut self) -> BTreeSet<ObjectRef> {
+    pub fn take_changed(&mut self) -> BTreeSet<Arc<ObjectRef>> {
         std::mem::take(&mut self.changed)
     }
 

@@ -118,6 +118,7 @@ fn applied(outcomes: &[Outcome]) -> Vec<ObjectRef> {
 /// some.
 async fn rehearse(followed: &mut Followed, state: &State, patience: Duration) -> Result<Vec<String>, String> {
     if !matches!(state.phase, Phase::Preparing { .. }) {
+        followed.forget_tried();
         return Ok(Vec::new());
     }
     let (source, target) = followed.clusters();
@@ -163,8 +164,11 @@ fn brought(followed: &Followed, state: &State, applied: &Applied) -> Vec<ObjectR
 
 fn view(followed: &Followed, refused: Vec<String>, gone: Vec<ObjectRef>, brought: Vec<ObjectRef>) -> MirrorView {
     let standing = followed.standing();
-    let objects =
-        standing.states().map(|(object, state)| MirroredObject { object, in_sync: state == ObjectState::InSync });
+    let mirrored = |(object, state): (&ObjectRef, _)| MirroredObject {
+        object: object.clone(),
+        in_sync: state == ObjectState::InSync,
+    };
+    let objects = standing.states().map(mirrored);
     let blockers = standing.blockers().iter().cloned();
     let jobs = standing.jobs().map(|(object, sleeps_on_source, sleeps_on_target)| {
         let object = object.clone();
@@ -177,6 +181,6 @@ fn view(followed: &Followed, refused: Vec<String>, gone: Vec<ObjectRef>, brought
 /// What the objects that may be applied next shall be.
 fn next(followed: &Followed) -> BTreeMap<ObjectRef, Desired> {
     let standing = followed.standing();
-    let pending = standing.states().filter(|(_, state)| *state != ObjectState::InSync).take(MOST_APPLIED);
-    pending.filter_map(|(object, _)| Some((object.clone(), standing.desired(&object)?))).collect()
+    let pending = standing.pending().take(MOST_APPLIED);
+    pending.filter_map(|object| Some((object.clone(), standing.desired(object)?))).collect()
 }

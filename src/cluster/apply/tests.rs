@@ -163,7 +163,7 @@ async fn lists_many_objects_page_by_page_instead_of_reading_each() {
     let states = compare(&target, &plan).await.unwrap();
     assert_eq!(states.len(), 20);
     assert!(states.values().all(|state| *state == ObjectState::InSync));
-    let path = "GET /api/v1/namespaces/shop/configmaps?&limit=500";
+    let path = "GET /api/v1/namespaces/shop/configmaps?&limit=250";
     assert_eq!(log.lines(), [path.to_owned(), format!("{path}&continue=more")]);
 }
 

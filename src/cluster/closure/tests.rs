@@ -1,5 +1,7 @@
 //! What belongs to a selection, and what is left out of it.
 
+use std::borrow::Borrow;
+
 use serde_json::{Value, json};
 
 use super::super::double::object;
@@ -24,8 +26,8 @@ fn closed(objects: Vec<Manifest>, missing: &[ObjectRef]) -> Closure {
     close(&found, &missing.iter().cloned().collect(), &LabelSelector { match_labels })
 }
 
-fn names(objects: &BTreeSet<ObjectRef>) -> Vec<String> {
-    objects.iter().map(|object| format!("{} {}", object.kind, object.name)).collect()
+fn names<T: Borrow<ObjectRef>>(objects: &BTreeSet<T>) -> Vec<String> {
+    objects.iter().map(Borrow::borrow).map(|object| format!("{} {}", object.kind, object.name)).collect()
 }
 
 #[test]

@@ -98,18 +98,15 @@ async fn until_pending(followed: &mut Followed, expected: &[&str]) {
 }
 
 fn pending(followed: &Followed) -> Vec<String> {
-    let pending = followed.standing().states().filter(|(_, state)| *state != ObjectState::InSync);
-    pending.map(|(object, _)| object.to_string()).collect()
+    followed.standing().pending().map(ToString::to_string).collect()
 }
 
 /// Applies what is pending, and hears of it.
 async fn mirror(followed: &mut Followed) {
     in_time(followed.catch_up()).await.unwrap();
-    let pending: Vec<_> = followed.standing().states().filter(|(_, state)| *state != ObjectState::InSync).collect();
-    let mut applied = Vec::new();
-    for (object, _) in pending {
-        apply(&followed.target, &followed.standing().desired(&object).unwrap()).await.unwrap();
-        applied.push(object);
+    let applied: Vec<_> = followed.standing().pending().cloned().collect();
+    for object in &applied {
+        apply(&followed.target, &followed.standing().desired(object).unwrap()).await.unwrap();
     }
     followed.await_echo(&applied).await;
 }
@@ -172,6 +169,52 @@ async fn what_is_only_referred_to_is_followed_by_name_and_strangers_are_not_read
 }
 
 #[tokio::test]
+async fn what_there_is_no_room_for_is_read_again_when_it_is_needed() {
+    let pair = Pair::start().await;
+    pair.map("a", "1").await;
+    pair.put("apps/v1", "Deployment", "web", deployment()).await;
+    pair.put("v1", "Secret", "db", json!({"data": {"password": "aHVudGVyMg=="}})).await;
+    let mut followed = pair.follow();
+    followed.standing.keep_within(0);
+    mirror(&mut followed).await;
+    until_pending(&mut followed, &[]).await;
+    assert_eq!(followed.standing().stock(Side::Source).bytes(), 0, "nobody needs it");
+    // The target loses what was there, and somebody else changes a value.
+    let lost = ObjectRef::new("Secret", "shop", "db");
+    remove(&pair.target, &lost).await.unwrap();
+    let theirs = object("v1", "ConfigMap", "a", json!({"data": {"key": "another"}}));
+    pair.target.apply(&theirs, &kube::api::PatchParams::apply("somebody").force()).await.unwrap();
+    pair.blue.inject(1, ApiFault::any(Mishap::Refuse(503)).on(Verb::Get));
+    until_pending(&mut followed, &["ConfigMap shop/a", "Secret shop/db"]).await;
+    let desired = |name: &ObjectRef| followed.standing().desired(name).unwrap().manifest.into_value();
+    assert_eq!(desired(&lost)["data"]["password"], "aHVudGVyMg==");
+    assert_eq!(desired(&ObjectRef::new("ConfigMap", "shop", "a"))["data"]["key"], "1");
+    // What changes on the source meanwhile is what is written.
+    pair.put("v1", "Secret", "db", json!({"data": {"password": "aHVudGVyMw=="}})).await;
+    pair.target
+        .apply(&object("v1", "ConfigMap", "a", json!({})), &kube::api::PatchParams::apply("somebody"))
+        .await
+        .unwrap();
+    let secrets = pair.target.resource_of("Secret").unwrap();
+    in_time(async {
+        let newest = Some(&Value::from("aHVudGVyMw=="));
+        while pair
+            .target
+            .get(secrets, &lost)
+            .await
+            .unwrap()
+            .and_then(|live| live.value().pointer("/data/password").cloned())
+            .as_ref()
+            != newest
+        {
+            mirror(&mut followed).await;
+        }
+    })
+    .await;
+    until_pending(&mut followed, &[]).await;
+}
+
+#[tokio::test]
 async fn watches_go_on_over_breaks_and_forgotten_history_and_nothing_old_is_taken_for_new() {
     goes_on_over_everything(Pair::start().await).await;
 }
@@ -214,7 +257,7 @@ async fn goes_on_over_everything(pair: Pair) {
         mirror(&mut followed).await;
     }
     until_pending(&mut followed, &[]).await;
-    let names: Vec<_> = followed.standing().states().map(|(object, _)| object.name).collect();
+    let names: Vec<_> = followed.standing().states().map(|(object, _)| object.name.clone()).collect();
     assert_eq!(names, ["shop", "a", "b"], "what was deleted while nobody could see is gone");
 }
 
@@ -285,10 +328,10 @@ async fn watches_that_end_at_once_and_without_bookmarks_still_tell_everything() 
             pair.blue.break_watches();
             tokio::task::yield_now().await;
         }
-        let before = followed.standing().digest(&ObjectRef::new("ConfigMap", "shop", "a")).unwrap().to_owned();
+        let before = followed.standing().digest(&ObjectRef::new("ConfigMap", "shop", "a")).unwrap();
         pair.map("a", &value.to_string()).await;
         in_time(async {
-            while followed.standing().digest(&ObjectRef::new("ConfigMap", "shop", "a")) == Some(&before) {
+            while followed.standing().digest(&ObjectRef::new("ConfigMap", "shop", "a")) == Some(before) {
                 followed.stirred().await;
             }
         })
@@ -505,7 +548,8 @@ async fn many_migrations_share_one_watch_a_kind_and_each_hears_of_its_own_alone(
         mirror(&mut followed).await;
         until_pending(&mut followed, &[]).await;
         all.push(followed);
-        watches.push((until_settled(&pair.blue).await, until_settled(&pair.green).await));
+        let blue = until_all_watched(&pair.blue, &pair.source).await;
+        watches.push((blue, until_all_watched(&pair.green, &pair.target).await));
     }
     let (blue, green) = watches[0];
     assert!(blue > 10 && green > 10, "{watches:?}");
@@ -538,15 +582,13 @@ async fn many_migrations_share_one_watch_a_kind_and_each_hears_of_its_own_alone(
     .await;
 }
 
-/// The number of a server's open watches once it stays the same: a watch is begun a moment after what it tells of was read.
-async fn until_settled(server: &Embedded) -> usize {
-    let mut before = usize::MAX;
-    loop {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let now = server.open_watches();
-        if now == before {
-            return now;
+/// The number of a server's watches, once each of them has begun: a moment after what it tells of was read.
+async fn until_all_watched(server: &Embedded, cluster: &Cluster) -> usize {
+    in_time(async {
+        while server.open_watches() != cluster.relays.live() {
+            tokio::task::yield_now().await;
         }
-        before = now;
-    }
+    })
+    .await;
+    server.open_watches()
 }

@@ -53,7 +53,7 @@ async fn reads_what_belongs_together_and_no_secret_besides() {
     assert_eq!(
         secrets,
         [
-            "GET /api/v1/namespaces/shop/secrets?&labelSelector=part-of%3Dshop&limit=500",
+            "GET /api/v1/namespaces/shop/secrets?&labelSelector=part-of%3Dshop&limit=250",
             "GET /api/v1/namespaces/shop/secrets/pull",
         ]
     );

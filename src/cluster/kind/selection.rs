@@ -1,6 +1,7 @@
 //! What is selected so far, in the shape that other kinds ask about. PURE.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -9,15 +10,15 @@ use super::super::object::ObjectRef;
 /// What is selected in one namespace.
 #[derive(Debug, Default)]
 pub struct Selection {
-    objects: BTreeSet<ObjectRef>,
+    objects: BTreeSet<Arc<ObjectRef>>,
     /// Labels that pods of selected workloads will have.
     pod_labels: BTreeMap<String, Vec<Map<String, Value>>>,
 }
 
 impl Selection {
     /// Adds an object and, for a workload, the labels of its pods. Returns whether it is new.
-    pub fn add(&mut self, object: &ObjectRef, pod_labels: Option<&Map<String, Value>>) -> bool {
-        let added = self.objects.insert(object.clone());
+    pub fn add(&mut self, object: &Arc<ObjectRef>, pod_labels: Option<&Map<String, Value>>) -> bool {
+        let added = self.objects.insert(Arc::clone(object));
         if added && let Some(labels) = pod_labels {
             self.pod_labels.entry(object.namespace.clone()).or_default().push(labels.clone());
         }
@@ -35,7 +36,7 @@ impl Selection {
     }
 
     /// Everything selected.
-    pub fn into_objects(self) -> BTreeSet<ObjectRef> {
+    pub fn into_objects(self) -> BTreeSet<Arc<ObjectRef>> {
         self.objects
     }
 }

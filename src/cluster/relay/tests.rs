@@ -38,15 +38,13 @@ async fn until(told: &mut mpsc::Receiver<Told<()>>, name: &str, value: usize) ->
     let value = value.to_string();
     let take = |held: &mut BTreeMap<String, String>, glimpse: Glimpse| {
         let manifest = glimpse.manifest().unwrap();
-        held.insert(glimpse.object.name, manifest.value()["data"]["key"].as_str().unwrap().to_owned());
+        held.insert(glimpse.object.name.clone(), manifest.value()["data"]["key"].as_str().unwrap().to_owned());
     };
     let seen = async {
         while held.get(name) != Some(&value) {
             match told.recv().await.unwrap().2 {
-                Event::Whole(glimpses) => {
-                    held.clear();
-                    glimpses.into_iter().for_each(|glimpse| take(&mut held, glimpse));
-                }
+                Event::Some(glimpses) => glimpses.into_iter().for_each(|glimpse| take(&mut held, glimpse)),
+                Event::Whole(names) => held.retain(|name, _| names.contains(name)),
                 Event::Put(glimpse) => take(&mut held, glimpse),
                 Event::Gone(object) => _ = held.remove(&object.name),
                 Event::Lost(_) => lost += 1,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::super::closure::{Inventory, close};
 use super::super::double::{newest, object, workloads};
 use super::super::kind::Objects;
+use super::super::manifest::Manifest;
 use super::super::mirror::mirror;
 use super::super::stock::Event;
 use super::*;
@@ -88,7 +89,7 @@ fn at_once(source: &Objects) -> (BTreeMap<ObjectRef, String>, BTreeSet<String>) 
         }
         missing.extend(closure.wanted);
     };
-    let selected = source.iter().filter(|(object, _)| closure.selected.contains(object));
+    let selected = source.iter().filter(|(object, _)| closure.selected.contains(*object));
     let objects = selected.map(|(object, manifest)| (object.clone(), manifest.clone())).collect();
     let inventory = Inventory { objects, left_out: closure.left_out, ..Inventory::default() };
     let plan = mirror(&inventory, &newest(), &workloads());
@@ -111,11 +112,17 @@ fn tell(standing: &mut Standing, object: &ObjectRef, manifest: Option<&Manifest>
         Some(manifest) => Event::Put(Glimpse::whole(manifest.clone())),
         None => Event::Gone(object.clone()),
     };
-    standing.stock_mut(Side::Source).take(&place(object), event);
+    standing.take(Side::Source, &place(object), event);
     if standing.stock(Side::Named).expects(&object.kind, &object.namespace) {
         let event = manifest.map_or_else(|| Event::Gone(object.clone()), |m| Event::Put(Glimpse::metadata(m)));
-        standing.stock_mut(Side::Named).take(&place(object), event);
+        standing.take(Side::Named, &place(object), event);
     }
+}
+
+/// What a follower tells when it has read everything.
+fn whole(glimpses: Vec<Glimpse>) -> (Event, Event) {
+    let names = glimpses.iter().map(|glimpse| glimpse.object.name.clone()).collect();
+    (Event::Some(glimpses), Event::Whole(names))
 }
 
 /// Reads whatever it lacks.
@@ -126,8 +133,10 @@ fn bring_up_to_date(standing: &mut Standing, source: &Objects) {
             Lack::Names(places) => places.into_iter().for_each(|place| {
                 let of_place =
                     source.values().filter(|m| m.object().kind == place.0 && m.object().namespace == place.1);
-                let names = of_place.map(Glimpse::metadata).collect();
-                standing.stock_mut(Side::Named).take(&place, Event::Whole(names));
+                let (all, names) = whole(of_place.map(Glimpse::metadata).collect());
+                standing.expect(Side::Named, place.clone());
+                standing.take(Side::Named, &place, all);
+                standing.take(Side::Named, &place, names);
             }),
             Lack::Objects(objects) => objects.into_iter().for_each(|object| {
                 let glimpse = source.get(&object).cloned().map(Glimpse::whole);
@@ -137,19 +146,30 @@ fn bring_up_to_date(standing: &mut Standing, source: &Objects) {
     }
 }
 
-fn digests(standing: &Standing) -> BTreeMap<ObjectRef, String> {
-    let states =
-        standing.states().filter_map(|(object, _)| Some((object.clone(), standing.digest(&object)?.to_owned())));
-    states.collect()
+fn digests(standing: &Standing) -> BTreeMap<ObjectRef, Print> {
+    standing.states().filter_map(|(object, _)| Some((object.clone(), standing.digest(object)?))).collect()
+}
+
+/// Reads what is needed to derive some objects, and is kept no more.
+fn recall<'a>(standing: &mut Standing, source: &Objects, objects: impl Iterator<Item = &'a ObjectRef>) {
+    for bare in standing.without_body(objects) {
+        let glimpse = source.get(&bare).cloned().map(Glimpse::whole);
+        standing.fetched(bare, glimpse);
+    }
+}
+
+/// Room for everything, for a few objects, and for none.
+fn room() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(usize::MAX), Just(1000), Just(0)]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn following_comes_to_what_reading_everything_comes_to(changes in vec(change(), 1..30)) {
+    fn following_comes_to_what_reading_everything_comes_to(changes in vec(change(), 1..30), room in room()) {
         let (mut source, mut target) = (Objects::new(), Objects::new());
-        let mut standing = Standing::new(workloads(), Arc::new(newest()));
+        let mut standing = Standing { room, ..Standing::new(workloads(), Arc::new(newest())) };
         for (version, change) in changes.iter().enumerate() {
             let (object, manifest) = outcome(change, version);
             tell(&mut standing, &object, manifest.as_ref());
@@ -159,17 +179,22 @@ proptest! {
             };
             bring_up_to_date(&mut standing, &source);
             let (desired, blockers) = at_once(&source);
-            prop_assert_eq!(digests(&standing), desired.clone());
+            let prints: BTreeMap<_, _> = desired.iter().map(|(object, digest)| (object.clone(), Print::of(digest))).collect();
+            prop_assert_eq!(digests(&standing), prints);
             let said: BTreeSet<String> = standing.blockers().iter().cloned().collect();
             prop_assert_eq!(said, blockers);
             // Every other change is applied, so that the target lags behind.
-            for object in desired.keys().filter(|_| version % 2 == 0) {
+            let kept = standing.source.glimpses().chain(standing.fetched.glimpses()).filter(|seen| seen.has_body());
+            let idle = kept.filter(|seen| !kind(&seen.object.kind).unwrap().acts()).count();
+            prop_assert!(room > 0 || idle == 0, "what there is no room for is not kept");
+            let due: Vec<_> = standing.pending().filter(|_| version % 2 == 0).cloned().collect();
+            for object in &due {
+                recall(&mut standing, &source, std::iter::once(object));
                 let applied = standing.desired(object).unwrap().manifest;
                 let event = Event::Put(Glimpse::whole(applied.clone()));
-                standing.stock_mut(Side::Target).take(&place(object), event);
+                standing.take(Side::Target, &place(object), event);
                 target.insert(object.clone(), applied);
             }
-            standing.judge();
             for (object, digest) in &desired {
                 let live = target.get(object).and_then(|live| live.annotation("crossfade.dev/digest"));
                 let expected = match live {
@@ -180,7 +205,17 @@ proptest! {
                 // What came back to an earlier state may have to be compared first.
                 let unjudged = standing.unjudged().iter().any(|(_, unjudged)| unjudged == object);
                 prop_assert!(standing.state(object) == Some(expected) || unjudged, "{object}: {expected:?}");
+                if unjudged {
+                    recall(&mut standing, &source, std::iter::once(object));
+                    standing.judge_read(object, target.get(object).cloned());
+                    prop_assert_eq!(standing.state(object), Some(expected));
+                }
             }
+            let pending: Vec<_> = standing.states().filter(|(_, state)| *state != ObjectState::InSync).collect();
+            let by_state = standing.states().map(|(object, _)| (object, standing.state(object)));
+            let by_state: Vec<_> = by_state.filter(|(_, state)| *state != Some(ObjectState::InSync)).collect();
+            prop_assert_eq!(pending.len(), by_state.len());
+            prop_assert!(standing.pending().eq(by_state.iter().map(|(object, _)| *object)));
         }
     }
 }
@@ -195,8 +230,7 @@ fn what_others_do_to_a_mirrored_object_stirs_and_what_nobody_desires_does_not() 
     let applied = standing.desired(&map).unwrap().manifest;
     let mut told = |value: &Value| {
         let glimpse = Glimpse::whole(Manifest::new(value.clone()).unwrap());
-        standing.stock_mut(Side::Target).take(&place(&map), Event::Put(glimpse));
-        standing.judge();
+        standing.take(Side::Target, &place(&map), Event::Put(glimpse));
         (standing.state(&map), standing.take_stirred())
     };
     let mut live = applied.into_value();
@@ -217,15 +251,28 @@ fn a_collection_out_of_sight_says_why_and_keeps_nothing_that_is_gone() {
     assert!(stock.is_unread() && stock.sight(|_| true).is_err());
     let (a, first) = outcome(&Change::Map { at: 0, labelled: true, revision: 0 }, 1);
     let (b, second) = outcome(&Change::Map { at: 1, labelled: true, revision: 0 }, 1);
-    let whole =
-        |manifests: Vec<Option<Manifest>>| Event::Whole(manifests.into_iter().flatten().map(Glimpse::whole).collect());
-    stock.take(&place, whole(vec![first.clone(), second]));
-    assert_eq!((stock.sight(|_| true), stock.take_changed()), (Ok(()), [a.clone(), b.clone()].into()));
+    let tell = |stock: &mut Stock, manifests: Vec<Option<Manifest>>| {
+        let (all, names) = whole(manifests.into_iter().flatten().map(Glimpse::whole).collect());
+        stock.take(&place, all);
+        assert!(stock.sight(|_| true).is_err(), "not before all of it was told");
+        stock.take(&place, names);
+    };
+    let changed = |stock: &mut Stock| stock.take_changed().iter().map(|object| (**object).clone()).collect::<Vec<_>>();
+    tell(&mut stock, vec![first.clone(), second]);
+    assert_eq!((stock.sight(|_| true), changed(&mut stock)), (Ok(()), vec![a.clone(), b.clone()]));
     stock.take(&place, Event::Lost("the line broke".into()));
     let why = "ConfigMap objects of namespace shop: the line broke";
     assert_eq!(stock.sight(|kind| kind == "ConfigMap"), Err(why.to_owned()));
     assert_eq!(stock.sight(|kind| kind == "Secret"), Ok(()));
-    stock.take(&place, whole(vec![first]));
-    assert_eq!((stock.sight(|_| true), stock.take_changed()), (Ok(()), [b].into()), "what came again did not change");
+    tell(&mut stock, vec![first]);
+    assert_eq!((stock.sight(|_| true), changed(&mut stock)), (Ok(()), vec![b]), "what came again did not change");
     assert!(stock.get(&a).is_some());
+    let kept = stock.bytes();
+    stock.forget_body(&a);
+    assert_eq!((stock.bytes(), stock.get(&a).unwrap().manifest()), (0, None));
+    let (_, again) = outcome(&Change::Map { at: 0, labelled: true, revision: 0 }, 1);
+    stock.refill(Glimpse::whole(again.unwrap()));
+    assert_eq!((stock.bytes(), changed(&mut stock)), (kept, vec![]), "read again, it has its JSON and has not changed");
+    stock.retain(|_| false);
+    assert_eq!((stock.bytes(), stock.get(&a).is_none()), (0, true));
 }

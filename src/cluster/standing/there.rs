@@ -11,23 +11,38 @@ impl Standing {
     /// What the target holds of this migration, as far as its fingerprint and `applied` tell: what it applied, and what was in
     /// sync with the source while it was followed. In the order of writing.
     pub fn brought<'a>(&'a self, applied: &'a Applied) -> Vec<&'a ObjectRef> {
+        let mut brought: Vec<_> = self.marked(applied).collect();
+        brought.sort_by_cached_key(|object| rank(object));
+        brought
+    }
+
+    /// The same in the order of their names.
+    fn marked<'a>(&'a self, applied: &'a Applied) -> impl Iterator<Item = &'a ObjectRef> {
         let marked = self.target.glimpses().filter(|live| live.digest.is_some() && !live.deleting);
         let brought = marked.filter(|live| live.was_in_sync || applied.contains(&live.object));
-        let mut brought: Vec<_> = brought.map(|live| &live.object).collect();
-        brought.sort_by_key(|object| rank(object));
-        brought
+        brought.map(|live| live.object.as_ref())
     }
 
     /// Of that, what nothing of the source becomes any more and nothing that is mirrored refers to. Whether the source really has
     /// lost it is to be asked: what was only taken out of the selection stays.
     pub fn left_behind(&self, applied: &Applied) -> Vec<ObjectRef> {
         let is_aside = |object: &ObjectRef| self.aside.as_ref().is_some_and(|aside| aside.object() == object);
-        let brought = self.brought(applied).into_iter();
-        let mut left: Vec<_> =
-            brought.filter(|object| !self.made_of.contains_key(*object) && !is_aside(object)).cloned().collect();
+        // Both are in the order of their names, so that nothing has to be looked up.
+        let mut made = self.made_of.keys().map(AsRef::as_ref).peekable();
+        let is_made = |object: &ObjectRef| {
+            while made.next_if(|next| *next < object).is_some() {}
+            made.peek().is_some_and(|next| *next == object)
+        };
+        let mut left: Vec<_> = self.marked(applied).collect();
+        left.retain({
+            let mut is_made = is_made;
+            move |object| !is_made(object)
+        });
+        let mut left: Vec<ObjectRef> = left.into_iter().filter(|object| !is_aside(object)).cloned().collect();
         if !left.is_empty() {
             let named: BTreeSet<ObjectRef> = self.made_of.values().flat_map(|source| self.named_by(source)).collect();
             left.retain(|object| !named.contains(object));
+            left.sort_by_cached_key(rank);
         }
         left
     }
