@@ -1,6 +1,6 @@
 //! How long an assessment of a large cluster takes: 1,000 services of ten objects each, between two servers in this process.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossfade::assess::{Scope, assess, html, read, text};
 use crossfade::cluster::Cluster;
@@ -13,8 +13,15 @@ use serde_json::{Value, json};
 const NAMESPACES: usize = 10;
 const SERVICES: usize = 100;
 
-/// What an assessment of 10,000 objects may take; unoptimized, beside other tests on the same cores, six times as long.
-const GOAL: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 10 });
+/// What an assessment of 10,000 objects may take, of a core and not by the clock: other tests run beside it. Unoptimized, twice
+/// as long.
+const GOAL: Duration = Duration::from_secs(if cfg!(debug_assertions) { 20 } else { 10 });
+
+/// Time that this thread has run, both servers in it included.
+fn busy() -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(told.split_whitespace().next().unwrap().parse().unwrap())
+}
 
 /// The ten objects of one service.
 fn service(namespace: &str, name: &str, next: &str) -> Vec<(&'static str, &'static str, &'static str, Value)> {
@@ -29,7 +36,8 @@ fn service(namespace: &str, name: &str, next: &str) -> Vec<(&'static str, &'stat
     };
     let secret =
         |name: String| ("v1", "Secret", "secrets", json!({"metadata": metadata(&name), "data": {"a": "Yg=="}}));
-    let scaled = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": name});
+    // The embedded server's controller looks at every Deployment whenever anything changes; it has no eye for these.
+    let scaled = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": name});
     let backend = json!({"serviceName": name, "servicePort": 80});
     vec![
         map(name.to_owned()),
@@ -45,9 +53,9 @@ fn service(namespace: &str, name: &str, next: &str) -> Vec<(&'static str, &'stat
         ),
         (
             "apps/v1",
-            "Deployment",
-            "deployments",
-            json!({"metadata": metadata(name), "spec": {"replicas": 0, "selector": selector, "template": template}}),
+            "StatefulSet",
+            "statefulsets",
+            json!({"metadata": metadata(name), "spec": {"replicas": 0, "serviceName": name, "selector": selector, "template": template}}),
         ),
         (
             "policy/v1beta1",
@@ -87,8 +95,8 @@ async fn create(
     api.create(&PostParams::default(), &object).await.map(drop)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::disallowed_methods, reason = "how long something takes is measured by the wall")]
+// One thread for everything, so that its time is all of it.
+#[tokio::test]
 async fn ten_thousand_objects_are_assessed_in_time() {
     let (blue, green) =
         (Embedded::start("blue", Shape::V1_20).await.unwrap(), Embedded::start("green", Shape::V1_37).await.unwrap());
@@ -112,14 +120,14 @@ async fn ten_thousand_objects_are_assessed_in_time() {
     let creations: Vec<_> = creations.collect();
     stream::iter(creations).buffer_unordered(8).try_collect::<()>().await.unwrap();
 
-    let start = Instant::now();
+    let start = busy();
     let source = Cluster::from_client("blue", client).await.unwrap();
     let target = Cluster::from_client("green", green.client().unwrap()).await.unwrap();
     let estate = read(&source, &target, Scope::Everything).await.unwrap();
-    let read_in = start.elapsed();
+    let read_in = busy() - start;
     let report = assess(&estate);
     let (page, shown) = (html(&report), text(&report, 80));
-    let took = start.elapsed();
+    let took = busy() - start;
     println!(
         "{} objects, {} findings: read in {:.1} s, all in {:.1} s; page {} KiB",
         report.objects,
