@@ -198,15 +198,22 @@ const UNKNOWN_TO_IT: &[(&str, &str)] = &[
     ("APIService", "apiregistration.k8s.io/v1beta1"),
     ("CronJob", "batch/v2alpha1"),
     ("CustomResourceDefinition", "apiextensions.k8s.io/v1beta1"),
+    ("DeviceClass", "resource.k8s.io/v1alpha3"),
     ("EndpointSlice", "discovery.k8s.io/v1alpha1"),
     ("FlowSchema", "flowcontrol.apiserver.k8s.io/v1alpha1"),
     ("HorizontalPodAutoscaler", "autoscaling/v2beta1"),
     ("HorizontalPodAutoscaler", "autoscaling/v2beta2"),
+    ("PodSchedulingContext", "resource.k8s.io/v1alpha3"),
     ("PodSecurityPolicy", "policy/v1beta1"),
     ("PriorityClass", "scheduling.k8s.io/v1alpha1"),
     ("PriorityLevelConfiguration", "flowcontrol.apiserver.k8s.io/v1alpha1"),
     // It leaves one as it is.
     ("ReplicationController", "v1"),
+    ("ResourceClaim", "resource.k8s.io/v1alpha2"),
+    ("ResourceClaim", "resource.k8s.io/v1alpha3"),
+    ("ResourceClaimTemplate", "resource.k8s.io/v1alpha3"),
+    ("ResourceClass", "resource.k8s.io/v1alpha2"),
+    ("ResourceSlice", "resource.k8s.io/v1alpha3"),
 ];
 
 /// What the command makes of an object in a version; with its defaults written out, so that its own result and ours can be held
