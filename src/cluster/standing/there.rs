@@ -29,16 +29,12 @@ impl Standing {
         let is_aside = |object: &ObjectRef| self.aside.as_ref().is_some_and(|aside| aside.object() == object);
         // Both are in the order of their names, so that nothing has to be looked up.
         let mut made = self.made_of.keys().map(AsRef::as_ref).peekable();
-        let is_made = |object: &ObjectRef| {
+        let mut is_made = |object: &ObjectRef| {
             while made.next_if(|next| *next < object).is_some() {}
             made.peek().is_some_and(|next| *next == object)
         };
-        let mut left: Vec<_> = self.marked(applied).collect();
-        left.retain({
-            let mut is_made = is_made;
-            move |object| !is_made(object)
-        });
-        let mut left: Vec<ObjectRef> = left.into_iter().filter(|object| !is_aside(object)).cloned().collect();
+        let left = self.marked(applied).filter(|object| !is_made(object) && !is_aside(object));
+        let mut left: Vec<ObjectRef> = left.cloned().collect();
         if !left.is_empty() {
             let named: BTreeSet<ObjectRef> = self.made_of.values().flat_map(|source| self.named_by(source)).collect();
             left.retain(|object| !named.contains(object));
