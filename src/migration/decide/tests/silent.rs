@@ -1,10 +1,14 @@
 //! Budgets of silence across passes, crashes and rests.
 
-use jiff::SignedDuration;
+use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
+use super::answers::at;
 use super::world::*;
-use crate::migration::decide::Decision;
-use crate::migration::state::{Cause, Phase, State};
+use crate::migration::command::Reply;
+use crate::migration::decide::{Decision, Written, decide};
+use crate::migration::state::*;
 use crate::policy::metric::{OnNoData, Silence};
 
 const BUDGET: SignedDuration = SignedDuration::from_secs(60);
@@ -75,4 +79,75 @@ fn a_state_of_a_version_that_kept_no_budgets_is_read() {
     world.prometheus = Ok(false);
     pass(&mut state, &mut world);
     assert_eq!(serde_json::to_value(&state).unwrap()["lasting"]["errors"], serde_json::json!({"noData": began}));
+}
+
+#[test]
+fn what_begins_is_written_once_a_tenth_of_its_budget_is_spent_and_what_is_over_at_once() {
+    for prometheus in [Ok(false), Err("refused".to_owned())] {
+        let (mut state, mut world) = at("at an approval");
+        pass(&mut state, &mut world);
+        let nothing = Written::default();
+        let began = world.now;
+        world.prometheus = prometheus;
+        let mut first = None;
+        for _ in 0..100 {
+            let decision = decide(&state, &world.snapshot());
+            if first.is_none() && decision.is_worth_recording(&state, &nothing, world.now) {
+                first = Some(world.now.duration_since(began).as_secs());
+            }
+            assert!(!decision.is_worth_recording(&state, &decision.state.lasting, world.now), "it is written already");
+            pass(&mut state, &mut world);
+        }
+        assert_eq!(first, Some(60), "of ten minutes");
+        let written = state.lasting.clone();
+        world.prometheus = Ok(true);
+        let decision = decide(&state, &world.snapshot());
+        assert!(decision.is_worth_recording(&state, &written, world.now));
+        assert!(!decision.is_worth_recording(&state, &nothing, world.now), "nobody would take it for going on");
+        // A policy was adopted that has no such metric.
+        let mut state = decision.state.clone();
+        let mut assignment = (*state.assignment).clone();
+        assignment.policy.analysis.metrics.clear();
+        state.assignment = assignment.into();
+        let decision = Decision { state: state.clone(), ..decision };
+        assert!(decision.is_worth_recording(&state, &written, world.now));
+    }
+}
+
+type Change = fn(&mut State);
+
+#[test]
+fn everything_else_about_a_state_is_written_at_once() {
+    let (state, mut world) = at("soaking");
+    let decision = decide(&state, &world.snapshot());
+    let decision = Decision { state: state.clone(), replies: Vec::new(), ..decision };
+    let is_written = |decision: &Decision| decision.is_worth_recording(&state, &Written::default(), world.now);
+    assert!(!is_written(&decision));
+    fn mark() -> Mark {
+        Mark { by: "ada".to_owned(), at: Timestamp::UNIX_EPOCH }
+    }
+    fn reply() -> Reply {
+        Reply { id: "1".to_owned(), accepted: true, message: String::new() }
+    }
+    let changes: [Change; 10] = [
+        |state| Arc::make_mut(&mut state.assignment).policy.soak += SignedDuration::from_secs(1),
+        |state| state.phase = Phase::Completed { at: Timestamp::MAX },
+        |state| state.paused = Some(mark()),
+        |state| _ = Arc::make_mut(&mut state.ledger).pop_first(),
+        |state| state.answers = [reply()].into(),
+        |state| state.working = Some(Timestamp::MAX),
+        |state| {
+            let action = crate::migration::Action::DrainSource { plane: name("edge") };
+            state.retries.push(Retry { action, failures: 1, at: mark().at, error: String::new(), unseen: false });
+        },
+        |state| state.approvals.push(Approved { weight: percent(10), mark: mark() }),
+        |state| state.drills.push(Drilled { at: mark().at, weight: percent(10), took: SignedDuration::ZERO }),
+        |state| state.letting = Some(Letting { up_to: 1, mark: mark() }),
+    ];
+    for (number, change) in changes.iter().enumerate() {
+        let mut changed = decision.clone();
+        change(&mut changed.state);
+        assert!(is_written(&changed), "change {number}");
+    }
+    assert!(is_written(&Decision { replies: vec![reply()], ..decision }), "what is answered is");
 }
