@@ -450,16 +450,6 @@ impl<'p> Watcher<'p> {
         });
         bad.map(|(_, spec)| spec.name.to_string())
     }
-
-    fn judge_waits(&self, before: &State, snapshot: &Snapshot, decision: &Decision) -> Result<(), Broken> {
-        let after = &decision.state;
-        let silent = decision.waiting.is_none() && !after.phase.is_terminal();
-        if silent {
-            let moves = !after.stands_as(before);
-            hold(moves, Promise::Named, || format!("it stays {} and does not say why", after.phase.name()))?;
-        }
-        self.judge_deadlines(before, snapshot, decision)
-    }
 }
 
 /// Transitions that need no evidence of their own.

@@ -16,13 +16,19 @@ impl Watcher<'_> {
         self.at_work = if patient { None } else { self.at_work.filter(|_| same).or(Some(snapshot.now)) };
     }
 
+    /// Whatever stays says why, and not for ever.
+    pub(super) fn judge_waits(&self, before: &State, snapshot: &Snapshot, decision: &Decision) -> Result<(), Broken> {
+        let after = &decision.state;
+        let silent = decision.waiting.is_none() && !after.phase.is_terminal();
+        if silent {
+            let moves = !after.stands_as(before);
+            hold(moves, Promise::Named, || format!("it stays {} and does not say why", after.phase.name()))?;
+        }
+        self.judge_deadlines(before, snapshot, decision)
+    }
+
     /// Whatever is late goes back, or asks for a person.
-    pub(super) fn judge_deadlines(
-        &self,
-        before: &State,
-        snapshot: &Snapshot,
-        decision: &Decision,
-    ) -> Result<(), Broken> {
+    fn judge_deadlines(&self, before: &State, snapshot: &Snapshot, decision: &Decision) -> Result<(), Broken> {
         let (was, is) = (&before.phase, &decision.state.phase);
         let working = is_same(was, is) && !decision.waiting.as_ref().is_none_or(is_patient);
         let late = |deadline| working && self.works_longer_than(deadline, snapshot);
