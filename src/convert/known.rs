@@ -54,7 +54,7 @@ const KINDS: &[(&str, &[&str])] = &[
     ("flowcontrol.apiserver.k8s.io", &["FlowSchema", "PriorityLevelConfiguration"]),
     ("networking.k8s.io", &["IPAddress", "Ingress", "IngressClass", "NetworkPolicy", "ServiceCIDR"]),
     ("node.k8s.io", &["RuntimeClass"]),
-    ("policy", &["PodDisruptionBudget", "Eviction"]),
+    ("policy", &["PodDisruptionBudget", "PodSecurityPolicy", "Eviction"]),
     ("rbac.authorization.k8s.io", &["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]),
     (
         "resource.k8s.io",

@@ -95,7 +95,9 @@ const GROUPS: &[&str] = &["", "apps", "autoscaling", "batch", "extensions", "pol
 pub fn convert_all(manifests: &[Manifest], release: Release, is_waived: impl Fn(&str) -> bool) -> Outcome {
     let mut outcome = Outcome::default();
     let mut taken: BTreeMap<String, usize> = BTreeMap::new();
-    let users = Users::of(manifests.iter().map(|manifest| &manifest.body));
+    // As long as there are policies, nothing has to take their place.
+    let matters = |manifest: &&Manifest| release.0 >= 25 || manifest.kind() != "PodSecurityPolicy";
+    let users = Users::of(manifests.iter().filter(matters).map(|manifest| &manifest.body));
     let converted: Vec<_> = manifests.iter().map(|manifest| one(manifest, release, &users)).collect();
     for (at, (manifest, (body, _))) in manifests.iter().zip(&converted).enumerate() {
         // An object that keeps its kind has the older right to its name.
@@ -141,7 +143,9 @@ fn remark(manifest: &Manifest, finding: Finding) -> Remark {
 /// One object for a release: what it becomes, if anything, and what is to be known.
 fn one(manifest: &Manifest, release: Release, users: &Users) -> (Option<Value>, Vec<Finding>) {
     let (kind, version) = (manifest.kind(), manifest.api_version());
-    if let Some(gone) = GONE.iter().find(|gone| gone.kind == kind && gone.versions.contains(&version)) {
+    let is_gone = |gone: &&Gone| gone.removed.is_none_or(|removed| removed <= release.0);
+    let mut gone = GONE.iter().filter(|gone| gone.kind == kind && gone.versions.contains(&version));
+    if let Some(gone) = gone.find(is_gone) {
         return (None, obituary(gone, manifest, users));
     }
     if let Some((field, what)) = unknown(kind, version) {

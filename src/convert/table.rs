@@ -44,6 +44,8 @@ pub struct Gone {
     pub kind: &'static str,
     /// Its versions.
     pub versions: &'static [&'static str],
+    /// The minor of the first release without it, where servers had it on by default and stored it.
+    pub removed: Option<u32>,
     /// Why, and what to do instead.
     pub why: &'static str,
 }
@@ -259,6 +261,8 @@ const QUESTION: &str = "is a question to the API server, answered and never stor
 /// A request that changes another object.
 const REQUEST: &str = "is a request about another object and never stored: there is nothing to convert";
 
+/// What takes the place of policies.
+const LABELS: &str = "was removed in 1.25; labels of namespaces take its place";
 /// How devices were asked for before 1.31.
 const CLASSIC: &str =
     "was removed in 1.31, with the drivers that understood it; ask for devices of a DeviceClass instead";
@@ -268,63 +272,88 @@ const NEGOTIATION: &str =
 
 /// Kinds of removed versions that nothing takes the place of.
 pub const GONE: &[Gone] = &[
-    Gone {
-        kind: "PodSecurityPolicy",
-        versions: &["policy/v1beta1", "extensions/v1beta1"],
-        why: "was removed in 1.25; labels of namespaces take its place",
-    },
+    Gone { kind: "PodSecurityPolicy", versions: &["policy/v1beta1"], removed: Some(25), why: LABELS },
+    Gone { kind: "PodSecurityPolicy", versions: &["extensions/v1beta1"], removed: Some(16), why: LABELS },
     Gone {
         kind: "PodPreset",
         versions: &["settings.k8s.io/v1alpha1"],
+        removed: None,
         why: "was removed in 1.20; write its fields into the pods",
     },
     Gone {
         kind: "AuditSink",
         versions: &["auditregistration.k8s.io/v1alpha1"],
+        removed: None,
         why: "was removed in 1.19; audit policies are flags of the API server",
     },
     Gone {
         kind: "Event",
         versions: &["events.k8s.io/v1beta1"],
+        removed: Some(25),
         why: "lives for an hour and tells of its own cluster: there is nothing to carry over",
     },
     Gone {
         kind: "ClusterTrustBundle",
         versions: &["certificates.k8s.io/v1alpha1"],
+        removed: None,
         why: "was removed in 1.37, and no server has its successor v1beta1 on by default",
     },
-    Gone { kind: "ResourceClaim", versions: &["resource.k8s.io/v1alpha2", "resource.k8s.io/v1alpha1"], why: CLASSIC },
+    Gone {
+        kind: "ResourceClaim",
+        versions: &["resource.k8s.io/v1alpha2", "resource.k8s.io/v1alpha1"],
+        removed: None,
+        why: CLASSIC,
+    },
     Gone {
         kind: "ResourceClaimTemplate",
         versions: &["resource.k8s.io/v1alpha2", "resource.k8s.io/v1alpha1"],
+        removed: None,
         why: CLASSIC,
     },
-    Gone { kind: "ResourceClass", versions: &["resource.k8s.io/v1alpha2", "resource.k8s.io/v1alpha1"], why: CLASSIC },
-    Gone { kind: "ResourceClaimParameters", versions: &["resource.k8s.io/v1alpha2"], why: CLASSIC },
-    Gone { kind: "ResourceClassParameters", versions: &["resource.k8s.io/v1alpha2"], why: CLASSIC },
+    Gone {
+        kind: "ResourceClass",
+        versions: &["resource.k8s.io/v1alpha2", "resource.k8s.io/v1alpha1"],
+        removed: None,
+        why: CLASSIC,
+    },
+    Gone { kind: "ResourceClaimParameters", versions: &["resource.k8s.io/v1alpha2"], removed: None, why: CLASSIC },
+    Gone { kind: "ResourceClassParameters", versions: &["resource.k8s.io/v1alpha2"], removed: None, why: CLASSIC },
     Gone {
         kind: "ResourceSlice",
         versions: &["resource.k8s.io/v1alpha3", "resource.k8s.io/v1alpha2"],
+        removed: None,
         why: "is what a driver says of the devices it has: the target's drivers write their own",
     },
     Gone {
         kind: "PodSchedulingContext",
         versions: &["resource.k8s.io/v1alpha3", "resource.k8s.io/v1alpha2"],
+        removed: None,
         why: NEGOTIATION,
     },
-    Gone { kind: "PodScheduling", versions: &["resource.k8s.io/v1alpha1"], why: NEGOTIATION },
-    Gone { kind: "TokenReview", versions: &["authentication.k8s.io/v1beta1"], why: QUESTION },
+    Gone { kind: "PodScheduling", versions: &["resource.k8s.io/v1alpha1"], removed: None, why: NEGOTIATION },
+    Gone { kind: "TokenReview", versions: &["authentication.k8s.io/v1beta1"], removed: None, why: QUESTION },
     Gone {
         kind: "SelfSubjectReview",
         versions: &["authentication.k8s.io/v1beta1", "authentication.k8s.io/v1alpha1"],
+        removed: None,
         why: QUESTION,
     },
-    Gone { kind: "SubjectAccessReview", versions: &["authorization.k8s.io/v1beta1"], why: QUESTION },
-    Gone { kind: "LocalSubjectAccessReview", versions: &["authorization.k8s.io/v1beta1"], why: QUESTION },
-    Gone { kind: "SelfSubjectAccessReview", versions: &["authorization.k8s.io/v1beta1"], why: QUESTION },
-    Gone { kind: "SelfSubjectRulesReview", versions: &["authorization.k8s.io/v1beta1"], why: QUESTION },
-    Gone { kind: "AdmissionReview", versions: &["admission.k8s.io/v1beta1"], why: QUESTION },
-    Gone { kind: "Eviction", versions: &["policy/v1beta1"], why: REQUEST },
-    Gone { kind: "DeploymentRollback", versions: &["extensions/v1beta1", "apps/v1beta1"], why: REQUEST },
-    Gone { kind: "Scale", versions: &["extensions/v1beta1", "apps/v1beta1", "apps/v1beta2"], why: REQUEST },
+    Gone { kind: "SubjectAccessReview", versions: &["authorization.k8s.io/v1beta1"], removed: None, why: QUESTION },
+    Gone {
+        kind: "LocalSubjectAccessReview",
+        versions: &["authorization.k8s.io/v1beta1"],
+        removed: None,
+        why: QUESTION,
+    },
+    Gone { kind: "SelfSubjectAccessReview", versions: &["authorization.k8s.io/v1beta1"], removed: None, why: QUESTION },
+    Gone { kind: "SelfSubjectRulesReview", versions: &["authorization.k8s.io/v1beta1"], removed: None, why: QUESTION },
+    Gone { kind: "AdmissionReview", versions: &["admission.k8s.io/v1beta1"], removed: None, why: QUESTION },
+    Gone { kind: "Eviction", versions: &["policy/v1beta1"], removed: None, why: REQUEST },
+    Gone { kind: "DeploymentRollback", versions: &["extensions/v1beta1", "apps/v1beta1"], removed: None, why: REQUEST },
+    Gone {
+        kind: "Scale",
+        versions: &["extensions/v1beta1", "apps/v1beta1", "apps/v1beta2"],
+        removed: None,
+        why: REQUEST,
+    },
 ];

@@ -114,6 +114,14 @@ fn a_release_gets_what_it_needs_and_no_more() {
     let levels = "apiVersion: flowcontrol.apiserver.k8s.io/v1beta1\nkind: FlowSchema\nmetadata: {name: a}\n";
     let outcome = converted(of(levels), "1.27");
     assert_eq!((outcome.objects.len(), outcome.left), (0, 1), "1.27 has neither");
+    let policies = fixtures().into_iter().find(|file| file.name == "pod_security.yaml").unwrap();
+    let of_kind =
+        |outcome: &Outcome, kind: &str| outcome.objects.iter().filter(|object| object["kind"] == kind).count();
+    for (release, policies_left, namespaces) in [("1.24", 3, 2), ("1.25", 0, 3)] {
+        let outcome = converted(policies.clone(), release);
+        let (policies, labelled) = (of_kind(&outcome, "PodSecurityPolicy"), of_kind(&outcome, "Namespace"));
+        assert_eq!((policies, labelled), (policies_left, namespaces), "{release}");
+    }
     assert!("2.0".parse::<Release>().is_err() && "1".parse::<Release>().is_err());
 }
 
