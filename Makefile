@@ -24,7 +24,7 @@ lint: ## Format, clippy, documentation, shell scripts, licences
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features lab -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
-	shellcheck --external-sources tests/lab/lab tests/mutants/run $$(find tests/lab -name '*.sh')
+	shellcheck --external-sources tests/lab/lab tests/mutants/run docs/plane.sh $$(find tests/lab -name '*.sh')
 	$(DENY) --log-level error check bans licenses sources
 
 unit: ## Unit, property, golden and documentation tests, and the demo

@@ -6,10 +6,14 @@
 //! such as connecting, behind it.
 
 pub mod conformance;
+pub mod contract;
 pub mod embedded;
+pub mod exec;
 pub mod haproxy;
 pub mod memory;
+pub mod nginx;
 pub mod sheet;
+pub mod webhook;
 
 use async_trait::async_trait;
 
@@ -151,13 +155,22 @@ pub trait Plane: Send + Sync {
 }
 
 /// The sheet of every driver.
-pub const SHEETS: [(&str, Sheet); 3] =
-    [("memory", memory::SHEET), ("embedded", embedded::SHEET), ("haproxy", haproxy::SHEET)];
+pub const SHEETS: [(&str, Sheet); 6] = [
+    ("memory", memory::SHEET),
+    ("embedded", embedded::SHEET),
+    ("haproxy", haproxy::SHEET),
+    ("nginx", nginx::SHEET),
+    ("exec", contract::SHEET),
+    ("webhook", contract::SHEET),
+];
 
 /// The driver for a plane; `None` for one that only the embedding program can hand over.
 pub fn connect(spec: &PlaneSpec) -> Option<Box<dyn Plane>> {
     match &spec.driver {
         DriverSpec::Haproxy(spec) => Some(Box::new(haproxy::Haproxy::new(spec.clone()))),
+        DriverSpec::Nginx(spec) => Some(Box::new(nginx::Nginx::new(spec.clone()))),
+        DriverSpec::Exec(spec) => Some(Box::new(exec::exec(spec.clone()))),
+        DriverSpec::Webhook(spec) => Some(Box::new(webhook::webhook(spec.clone()))),
         DriverSpec::Embedded => None,
     }
 }

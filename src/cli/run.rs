@@ -132,7 +132,7 @@ pub(super) async fn run(global: &Global, run: Run) -> anyhow::Result<Exit> {
     match seat.drive(world) {
         Ok(driver) => drive(driver, progress, adoption, &telemetry).await,
         Err(error @ StartError::NoPlane(_)) => {
-            output::refuse(global.output, &format!("{error}: `embedded` is for the demo, name a HAProxy"));
+            output::refuse(global.output, &format!("{error}: `embedded` is for the demo, name another"));
             Ok(Exit::BadInput)
         }
         Err(error) => Err(error).context("the migration cannot be taken up"),

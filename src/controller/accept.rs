@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::json;
 
-use crate::policy::{self, Assignment, DriverSpec, Migration, SourceFile};
+use crate::policy::{self, Assignment, Migration, SourceFile};
 
 /// Why an object is not carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,14 +93,8 @@ pub enum Contest {
 /// both. A backend of a balancer belongs to one.
 pub fn contested(a: &Migration, b: &Migration) -> Option<Contest> {
     for plane in &a.planes {
-        let DriverSpec::Haproxy(ours) = &plane.driver else { continue };
-        let theirs = b.planes.iter().filter_map(|plane| match &plane.driver {
-            DriverSpec::Haproxy(theirs) => Some(theirs),
-            DriverSpec::Embedded => None,
-        });
-        let same = |theirs: &&policy::HaproxySpec| (&theirs.address, &theirs.backend) == (&ours.address, &ours.backend);
-        if theirs.into_iter().any(|theirs| same(&theirs)) {
-            return Some(Contest::Certain(format!("the backend {}", ours.backend)));
+        if b.planes.iter().any(|theirs| theirs.driver.shifts_the_same_as(&plane.driver)) {
+            return Some(Contest::Certain(plane.driver.subject()));
         }
     }
     let (ours, theirs) = (&a.workloads, &b.workloads);

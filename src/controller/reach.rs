@@ -55,6 +55,14 @@ impl Ways {
     /// The world an assignment speaks of. Contacts nobody but the home cluster.
     pub async fn world(&self, assignment: &Assignment) -> Result<World, Refusal> {
         let migration = &assignment.migration;
+        if let Some(plane) = migration.planes.iter().find(|plane| plane.driver.is_local()) {
+            let message = format!(
+                "plane {} needs programs and files of the controller's own, which no Migration is given; \
+                 `crossfade run` drives it, or a webhook",
+                plane.name
+            );
+            return Err(Refusal { reason: "PlaneUnusable", message });
+        }
         let planes = migration.planes.iter().filter_map(|spec| Some((spec.name.clone(), plane::connect(spec)?)));
         let unusable_server = |error: PrometheusError| Refusal { reason: "PrometheusUnusable", message: chain(&error) };
         if let Some(prometheus) = self.servers.of(assignment).map_err(unusable_server)? {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::sheet::{Affinity, Condition, Resolution, Restart, Sheet, Spread, Zero};
+use super::sheet::{Affinity, Condition, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
 use super::{Plane, PlaneError};
 use crate::balancer::{Balancer, Side};
 use crate::fence::Fence;
@@ -22,8 +22,8 @@ pub const SHEET: Sheet = Sheet {
     zero: Zero::UnlessTheOtherIsDown,
     delay: Duration::ZERO,
     affinity: Affinity::None,
-    counts: true,
-    in_flight: true,
+    counts: Known::Yes,
+    in_flight: InFlight::Counted,
     condition: Condition::Compared,
     restart: Restart::WithUs,
 };

@@ -29,7 +29,7 @@ use async_trait::async_trait;
 
 use self::runtime::Runtime;
 use self::weights::{Server, Sides};
-use super::sheet::{Affinity, Condition, Resolution, Restart, Sheet, Spread, Zero};
+use super::sheet::{Affinity, Condition, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
 use super::{Plane, PlaneError};
 use crate::fence::Fence;
 use crate::migration::snapshot::{Counters, PlaneView, SideView};
@@ -43,8 +43,8 @@ pub const SHEET: Sheet = Sheet {
     zero: Zero::KeptClients,
     delay: Duration::ZERO,
     affinity: Affinity::UntilDrained,
-    counts: true,
-    in_flight: true,
+    counts: Known::Yes,
+    in_flight: InFlight::Counted,
     condition: Condition::LooksFirst,
     restart: Restart::Forgets,
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::sheet::{Affinity, Condition, Resolution, Restart, Sheet, Spread, Zero};
+use super::sheet::{Affinity, Condition, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
 use super::{Plane, PlaneError};
 use crate::balancer::{Side, Split};
 use crate::fence::Fence;
@@ -19,8 +19,8 @@ pub const SHEET: Sheet = Sheet {
     zero: Zero::Nothing,
     delay: Duration::ZERO,
     affinity: Affinity::None,
-    counts: true,
-    in_flight: true,
+    counts: Known::Yes,
+    in_flight: InFlight::Counted,
     condition: Condition::Compared,
     restart: Restart::WithUs,
 };

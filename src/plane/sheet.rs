@@ -25,9 +25,9 @@ pub struct Sheet {
     /// Whether it can keep a client on its side.
     pub affinity: Affinity,
     /// Whether it counts the requests of each side.
-    pub counts: bool,
+    pub counts: Known,
     /// Whether it says what is in flight on each side.
-    pub in_flight: bool,
+    pub in_flight: InFlight,
     /// What keeps two writers from undoing each other.
     pub condition: Condition,
     /// What a restart of it does to the weight.
@@ -84,6 +84,30 @@ pub enum Affinity {
     UntilDrained,
 }
 
+/// Whether something is known of a plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Known {
+    /// Always.
+    Yes,
+    /// Never.
+    No,
+    /// Where whatever is behind it tells.
+    WhereTold,
+}
+
+/// Whether a plane says what is in flight on each side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum InFlight {
+    /// At any time.
+    Counted,
+    /// After a write, for as long as something that began before it goes on.
+    Ending,
+    /// Where whatever is behind it tells.
+    WhereTold,
+}
+
 /// What keeps two writers from undoing each other, beside the lease that only one of them holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -106,13 +130,14 @@ pub enum Restart {
     Forgets,
     /// It lives and ends with this process.
     WithUs,
+    /// That is up to whatever is behind it.
+    Unknown,
 }
 
 impl Sheet {
     /// Every line of the sheet: what it is about, and what is so.
     pub fn lines(&self) -> [(&'static str, String); 9] {
         let Self { resolution, spread, zero, delay, affinity, counts, in_flight, condition, restart } = self;
-        let yes = |is: &bool| if *is { "yes" } else { "no" }.to_owned();
         let delay = if delay.is_zero() {
             "none: a write returns once requests follow it".to_owned()
         } else {
@@ -124,8 +149,8 @@ impl Sheet {
             ("0 %", zero.to_string()),
             ("delay", delay),
             ("sessions", affinity.to_string()),
-            ("counts requests", yes(counts)),
-            ("knows what is in flight", yes(in_flight)),
+            ("counts requests", counts.to_string()),
+            ("knows what is in flight", in_flight.to_string()),
             ("two writers", condition.to_string()),
             ("restart", restart.to_string()),
         ]
@@ -187,6 +212,26 @@ impl fmt::Display for Affinity {
     }
 }
 
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::WhereTold => "where it tells",
+        })
+    }
+}
+
+impl fmt::Display for InFlight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Counted => "yes",
+            Self::Ending => "after a write: workers that end what they began",
+            Self::WhereTold => "where it tells",
+        })
+    }
+}
+
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -203,6 +248,7 @@ impl fmt::Display for Restart {
             Self::Keeps => "the weight stays",
             Self::Forgets => "its configuration's weight comes back",
             Self::WithUs => "lives and ends with this process",
+            Self::Unknown => "not known: what it shows is what counts",
         })
     }
 }

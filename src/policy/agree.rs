@@ -27,11 +27,12 @@ pub fn check(documents: &[Document<'_>], every_document_read: bool) {
         }
     }
     for document in documents {
-        if let Document::Policy { policy, planes_at, .. } = document {
+        if let Document::Policy { policy, name_at, planes_at } = document {
             let users: Vec<_> = migrations.iter().filter(|migration| migration.policy == policy.name).collect();
             for (plane, at) in planes_at {
                 users.iter().for_each(|user| known_plane(plane, at, user));
             }
+            users.iter().for_each(|user| somebody_counts(policy, name_at, user));
         }
     }
 }
@@ -71,6 +72,18 @@ fn known_policy(name: &Name, at: &Cursor<'_>, documents: &[Document<'_>]) {
     }
 }
 
+/// The measured share needs a count of each side's requests: a query, or a plane that counts.
+fn somebody_counts(policy: &ShiftPolicy, at: &Cursor<'_>, user: &Migration) {
+    let asked = policy.analysis.share.total.is_some()
+        || policy.analysis.metrics.iter().any(|metric| metric.source.queries().is_some());
+    if asked || user.planes.iter().any(|plane| plane.driver.may_count()) {
+        return;
+    }
+    let message = format!("nobody counts the requests of each side: no plane of migration {} does", user.name);
+    let _: Option<()> = at.refuse(message, Some("give analysis.share.total, or a metric with a total"));
+}
+
+/// A plane that a metric counts on, or that has its turn.
 fn known_plane(plane: &Name, at: &Cursor<'_>, migration: &Migration) {
     if migration.planes.iter().any(|known| known.name == *plane) {
         return;

@@ -6,6 +6,7 @@
 mod haproxy;
 mod maps;
 mod metrics;
+mod planes;
 mod prometheus;
 mod steps;
 mod windows;
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use super::cursor::{Cursor, Fields};
+use super::cursor::Cursor;
 use super::types::*;
 use super::weight::Weight;
 use super::window::Windows;
@@ -88,7 +89,7 @@ fn migration<'t>(at: &Cursor<'t>, metadata: Option<Metadata<'t>>) -> Option<Docu
     let target_at = fields.require("target");
     let target = target_at.as_ref().and_then(cluster);
     let workloads = fields.require("workloads").and_then(|at| workloads(&at));
-    let planes = fields.require("planes").and_then(|at| planes(&at));
+    let planes = fields.require("planes").and_then(|at| planes::planes(&at));
     let policy_at = fields.require("policy").and_then(|at| {
         let mut fields = at.fields()?;
         let name = fields.require("name");
@@ -197,21 +198,6 @@ fn transform(at: &Cursor<'_>) -> Option<Transform> {
     fields.finish();
     let (kind, name) = target?;
     Some(Transform { kind, name, patch: patch? })
-}
-
-fn planes(at: &Cursor<'_>) -> Option<Vec<PlaneSpec>> {
-    let planes = at.each_named(|item| {
-        let mut fields = item.fields()?;
-        let name = fields.require("name").and_then(|at| at.name());
-        let driver = fields.variant(&["haproxy", "embedded"]).and_then(|(driver, at)| match driver {
-            "haproxy" => haproxy::haproxy(&at).map(DriverSpec::Haproxy),
-            _ => at.fields().map(Fields::finish).map(|()| DriverSpec::Embedded),
-        });
-        fields.finish();
-        Some((PlaneSpec { name: name?, driver: driver? }, item))
-    })?;
-    haproxy::one_plane_per_backend(&planes);
-    Some(planes.into_iter().map(|(plane, _)| plane).collect())
 }
 
 fn policy<'t>(at: &Cursor<'t>, metadata: Option<Metadata<'t>>) -> Option<Document<'t>> {

@@ -176,6 +176,12 @@ pub struct PlaneSpec {
 pub enum DriverSpec {
     /// HAProxy's Runtime API.
     Haproxy(HaproxySpec),
+    /// A file of nginx's configuration.
+    Nginx(NginxSpec),
+    /// A program of somebody's own.
+    Exec(ExecSpec),
+    /// An HTTP server of somebody's own.
+    Webhook(WebhookSpec),
     /// The balancer of the process that drives the migration, as in `demo`; `run` has none.
     Embedded,
 }
@@ -187,9 +193,33 @@ impl DriverSpec {
             (Self::Haproxy(one), Self::Haproxy(other)) => {
                 (&one.address, &one.backend) == (&other.address, &other.backend)
             }
-            // Each process has its own.
-            (Self::Embedded, _) | (_, Self::Embedded) => false,
+            (Self::Nginx(one), Self::Nginx(other)) => (&one.file, &one.upstream) == (&other.file, &other.upstream),
+            (Self::Exec(one), Self::Exec(other)) => one == other,
+            (Self::Webhook(one), Self::Webhook(other)) => one == other,
+            // Each process has its own embedded one.
+            _ => false,
         }
+    }
+
+    /// What it shifts, for people.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Haproxy(spec) => format!("the backend {}", spec.backend),
+            Self::Nginx(spec) => format!("the upstream {}", spec.upstream),
+            Self::Exec(spec) => format!("what {} drives", spec.command.join(" ")),
+            Self::Webhook(spec) => format!("what {} drives", spec.url),
+            Self::Embedded => "the balancer of this process".to_owned(),
+        }
+    }
+
+    /// Whether it may count the requests of each side.
+    pub fn may_count(&self) -> bool {
+        !matches!(self, Self::Nginx(_))
+    }
+
+    /// Whether it is driven with programs and files of the machine that drives it, which a controller lends to nobody.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Nginx(_) | Self::Exec(_))
     }
 }
 
@@ -204,6 +234,37 @@ pub struct HaproxySpec {
     pub source: Vec<String>,
     /// Servers of the backend that lead to the target; at least one, none of them in `source`.
     pub target: Vec<String>,
+}
+
+/// An upstream of an nginx of this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NginxSpec {
+    /// The configuration that is tested and reloaded.
+    pub config: PathBuf,
+    /// The file of it that has the upstream and nothing else that changes.
+    pub file: PathBuf,
+    /// URL of the location that says which weights are in force.
+    pub status: String,
+    /// Name of the upstream.
+    pub upstream: String,
+    /// Servers of the upstream that lead to the source, as they are written there; at least one.
+    pub source: Vec<String>,
+    /// Servers of the upstream that lead to the target; at least one, none of them in `source`.
+    pub target: Vec<String>,
+}
+
+/// A program that drives a plane by the contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecSpec {
+    /// The program and its arguments; at least the program.
+    pub command: Vec<String>,
+}
+
+/// An HTTP server that drives a plane by the contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookSpec {
+    /// Where it takes requests.
+    pub url: String,
 }
 
 /// Where HAProxy's Runtime API listens.

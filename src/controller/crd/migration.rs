@@ -121,12 +121,18 @@ pub struct Match {
 
 /// One plane, driven in one way.
 #[derive(KubeSchema, Debug, Clone, Serialize, Deserialize)]
-#[x_kube(validation = ("has(self.haproxy) != has(self.embedded)", "needs exactly one of haproxy, embedded"))]
+#[x_kube(validation = ("(has(self.haproxy) ? 1 : 0) + (has(self.nginx) ? 1 : 0) + (has(self.exec) ? 1 : 0) + (has(self.webhook) ? 1 : 0) + (has(self.embedded) ? 1 : 0) == 1", "needs exactly one of haproxy, nginx, exec, webhook, embedded"))]
 pub struct Plane {
     /// Name, unique in the migration.
     pub name: String,
     /// A backend of a running HAProxy.
     pub haproxy: Option<Haproxy>,
+    /// An upstream of an nginx of the machine: for `crossfade run`.
+    pub nginx: Option<Nginx>,
+    /// A program: for `crossfade run`.
+    pub exec: Option<Exec>,
+    /// An HTTP server that drives a plane.
+    pub webhook: Option<Webhook>,
     /// The balancer of the process itself: for the demo.
     pub embedded: Option<Empty>,
 }
@@ -144,6 +150,40 @@ pub struct Haproxy {
     /// Its servers that lead to the target.
     #[schemars(length(min = 1))]
     pub target: Vec<String>,
+}
+
+/// An upstream of an nginx.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Nginx {
+    /// The configuration that is tested and reloaded; `/etc/nginx/nginx.conf` unless given.
+    pub config: Option<String>,
+    /// The file of it with the upstream.
+    pub file: String,
+    /// URL of the location that says which weights are in force.
+    pub status: String,
+    /// Name of the upstream.
+    pub upstream: String,
+    /// Its servers that lead to the source.
+    #[schemars(length(min = 1))]
+    pub source: Vec<String>,
+    /// Its servers that lead to the target.
+    #[schemars(length(min = 1))]
+    pub target: Vec<String>,
+}
+
+/// A program that drives a plane by the contract.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Exec {
+    /// The program and its arguments.
+    #[schemars(length(min = 1))]
+    pub command: Vec<String>,
+}
+
+/// An HTTP server that drives a plane by the contract.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Webhook {
+    /// Where it takes requests.
+    pub url: String,
 }
 
 /// A ShiftPolicy of this namespace.

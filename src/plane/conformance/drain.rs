@@ -7,7 +7,7 @@ use super::{Beyond, Checked, Run, Short, ensure, fails};
 use crate::balancer::Side;
 use crate::observe::clock::Moment;
 use crate::plane::PlaneError;
-use crate::plane::sheet::Affinity;
+use crate::plane::sheet::{Affinity, InFlight};
 use crate::policy::Weight;
 
 /// Longest time from the end of the last request to the plane saying that nothing is in flight.
@@ -15,6 +15,9 @@ const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Time in which a request has certainly reached its backend.
+const ARRIVAL: Duration = Duration::from_millis(200);
 
 /// Requests of one client that show where it is kept.
 const ASKED: usize = 20;
@@ -72,23 +75,26 @@ pub(super) async fn drains(run: &Run<'_>) -> Checked {
         busy.linger().await.map(|answered| (answered, began.elapsed()))
     };
     let drained = async {
-        if run.sheet.in_flight {
+        if run.sheet.in_flight == InFlight::Counted {
             until(run, |in_flight| in_flight > 0).await?;
         } else {
-            // There is nothing to see, so the request is given the time to arrive.
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            // There is nothing to see yet, so the request is given the time to arrive.
+            tokio::time::sleep(ARRIVAL).await;
         }
         run.go(Weight::FULL).await?;
         run.plane.drain_source(&run.fence).await?;
+        if run.sheet.in_flight == InFlight::Ending {
+            until(run, |in_flight| in_flight > 0).await?;
+        }
         stays(&mut *idle, Side::Target).await
     };
     let (lingered, drained) = tokio::join!(lingering, drained);
     let ended = match (lingered, drained) {
         (Ok((Some(Side::Source), took)), Ok(())) => match run.sheet.in_flight {
-            true => until(run, |in_flight| in_flight == 0)
+            InFlight::Counted | InFlight::Ending => until(run, |in_flight| in_flight == 0)
                 .await
                 .map(|since| format!("a request of {took:.0?} ended well, and 0 in flight was seen {since:.0?} later")),
-            false => Ok(format!("a request of {took:.0?} ended well; when, its sheet says, the plane does not know")),
+            InFlight::WhereTold => Ok(format!("a request of {took:.0?} ended well; its sheet promises no more")),
         },
         (Ok((answered, _)), Ok(())) => fails(format!("a request that was in flight was answered by {answered:?}")),
         (Err(beyond), _) => Err(beyond.into()),

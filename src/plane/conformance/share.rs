@@ -2,7 +2,7 @@
 
 use super::front::{Answers, ask};
 use super::{Checked, Run, Short, ensure, fails};
-use crate::plane::sheet::{Restart, Spread};
+use crate::plane::sheet::{Known, Restart, Spread};
 use crate::policy::Weight;
 
 /// Percent at which the share is measured.
@@ -50,11 +50,13 @@ pub(super) async fn share(run: &Run<'_>) -> Checked {
             match (before, after) {
                 (Some(before), Some(after)) => {
                     let counted = after.requests.saturating_sub(before.requests);
-                    ensure(run.sheet.counts && counted == answered, || {
+                    ensure(run.sheet.counts != Known::No && counted == answered, || {
                         format!("at {weight} the plane counted {counted} requests of a side that answered {answered}")
                     })?;
                 }
-                _ => ensure(!run.sheet.counts, || "its sheet says that it counts, and it does not".to_owned())?,
+                _ => ensure(run.sheet.counts != Known::Yes, || {
+                    "its sheet says that it counts, and it does not".to_owned()
+                })?,
             }
         }
         worst = worst.max((answers.target as f64 - total as f64 * weight.fraction()).abs());
@@ -97,6 +99,7 @@ pub(super) async fn restarted(run: &Run<'_>) -> Checked {
     run.ground.restart().await?;
     let shown = run.weight().await?;
     match run.sheet.restart {
+        Restart::Unknown => {}
         Restart::Keeps => ensure(shown == moved, || format!("it stood at {moved} and came back at {shown}"))?,
         _ => ensure(shown == run.origin.weight, || format!("its file says {}, it shows {shown}", run.origin.weight))?,
     }

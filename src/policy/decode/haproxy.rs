@@ -1,11 +1,11 @@
 //! HAProxy planes. PURE.
 //!
-//! Refuses names that the Runtime API would read as something else, and two planes that would write the same servers.
+//! Refuses names that the Runtime API would read as something else.
 
 use std::path::PathBuf;
 
 use super::super::cursor::Cursor;
-use super::super::types::{DriverSpec, HaproxyAddress, HaproxySpec, PlaneSpec};
+use super::super::types::{HaproxyAddress, HaproxySpec};
 
 /// A backend of a running HAProxy.
 pub(super) fn haproxy(at: &Cursor<'_>) -> Option<HaproxySpec> {
@@ -44,22 +44,5 @@ fn address(at: &Cursor<'_>) -> Option<HaproxyAddress> {
             Some(HaproxyAddress::Tcp(address.to_owned()))
         }
         _ => at.refuse("is not an address of a Runtime API", HELP),
-    }
-}
-
-/// Two planes of one backend would each take what the other writes for drift, or send the same server both ways.
-pub(super) fn one_plane_per_backend(planes: &[(PlaneSpec, Cursor<'_>)]) {
-    let backend = |plane: &PlaneSpec| match &plane.driver {
-        DriverSpec::Haproxy(spec) => Some((spec.address.clone(), spec.backend.clone())),
-        DriverSpec::Embedded => None,
-    };
-    for (index, (plane, at)) in planes.iter().enumerate() {
-        let here = backend(plane);
-        let earlier = planes[..index].iter().find(|(other, _)| here.is_some() && backend(other) == here);
-        if let Some((earlier, _)) = earlier {
-            let at = at.peek("haproxy").and_then(|at| at.peek("backend")).unwrap_or_else(|| at.clone());
-            let message = format!("plane {} shifts this backend already", earlier.name);
-            let _: Option<()> = at.refuse(message, Some("name all servers of a backend in one plane"));
-        }
     }
 }

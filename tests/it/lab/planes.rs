@@ -3,6 +3,8 @@
 //! They need no cluster: each plane is started here, in a directory of its own, between backends on loopback.
 
 mod haproxy;
+mod hooks;
+mod nginx;
 mod part;
 
 use std::sync::Arc;
@@ -59,6 +61,9 @@ async fn inside() -> Vec<Examined> {
 async fn every_driver_conforms_on_the_real_thing() {
     let mut all = inside().await;
     all.push(("haproxy", haproxy::examined().await));
+    all.push(("nginx", nginx::examined().await));
+    all.push(("exec", hooks::examined_program().await));
+    all.push(("webhook", hooks::examined_server().await));
     for (name, found) in &all {
         told(name, found);
     }

@@ -3,7 +3,7 @@
 
 # A program to look for, and the package that brings it.
 declare -A PACKAGE_OF=(
-  [haproxy]=haproxy [prometheus]=prometheus [etcd]=etcd-server [containerd]=containerd [runc]=runc
+  [haproxy]=haproxy [nginx]=nginx [prometheus]=prometheus [etcd]=etcd-server [containerd]=containerd [runc]=runc
   [/usr/lib/cni/bridge]=containernetworking-plugins [iptables]=iptables [nft]=nftables [conntrack]=conntrack
   [ip]=iproute2 [nsenter]=util-linux [pgrep]=procps [socat]=socat [jq]=jq [curl]=curl [openssl]=openssl
   [chromium]=chromium

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crossfade::observe::clock::Moment;
 use crossfade::plane::conformance::Ground;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Longest wait for a part to do what it was told.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,6 +27,13 @@ impl Part {
     }
 }
 
+impl Part {
+    /// Waits for its own end.
+    pub async fn ended(mut self) {
+        until("it ends", || self.0.try_wait().unwrap().is_some()).await;
+    }
+}
+
 impl Drop for Part {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -36,6 +44,24 @@ impl Drop for Part {
 pub fn send(signal: &str, process: u32) {
     let sent = Command::new("kill").args([&format!("-{signal}"), &process.to_string()]).status().unwrap();
     assert!(sent.success());
+}
+
+/// Where somebody answers everybody as told, or never.
+pub async fn liar(answer: Option<&'static str>) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            if let Some(answer) = answer {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            } else {
+                open.push(stream);
+            }
+        }
+    });
+    address
 }
 
 /// An address of this machine that is free now.

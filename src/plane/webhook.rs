@@ -1,0 +1,63 @@
+//! A plane that somebody's HTTP server drives: a POST for each verb. The contract is in [`super::contract`].
+//!
+//! Any status but 200 is a refusal, a redirect too: nobody is followed elsewhere.
+
+use std::io;
+
+use async_trait::async_trait;
+use reqwest::StatusCode;
+use reqwest::header::CONTENT_TYPE;
+use tokio::time::timeout;
+
+use super::contract::{Line, MOST_BYTES, Spoken, WRITE};
+use super::{Plane, PlaneError};
+use crate::policy::WebhookSpec;
+
+/// A server, by its URL.
+struct Server {
+    url: String,
+    client: Result<reqwest::Client, String>,
+}
+
+/// A driver that asks the server of `spec`. Contacts nobody yet.
+pub fn webhook(spec: WebhookSpec) -> impl Plane {
+    // Whoever installed a provider first has decided; an error here says no more than that.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+    Spoken(Server { url: spec.url, client: client.map_err(|error| error.to_string()) })
+}
+
+impl Server {
+    async fn post(&self, request: String) -> io::Result<(StatusCode, Vec<u8>)> {
+        let client = self.client.as_ref().map_err(|why| io::Error::other(why.clone()))?;
+        let posted = client.post(&self.url).header(CONTENT_TYPE, "application/json").body(request);
+        let mut answer = posted.send().await.map_err(io::Error::other)?;
+        let (status, mut body) = (answer.status(), Vec::new());
+        while let Some(chunk) = answer.chunk().await.map_err(io::Error::other)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MOST_BYTES {
+                break;
+            }
+        }
+        Ok((status, body))
+    }
+}
+
+#[async_trait]
+impl Line for Server {
+    async fn exchange(&self, request: String) -> Result<Vec<u8>, PlaneError> {
+        match timeout(WRITE, self.post(request.clone())).await {
+            Ok(Ok((StatusCode::OK, body))) if body.len() <= MOST_BYTES => Ok(body),
+            Ok(Ok((StatusCode::OK, _))) => {
+                Err(PlaneError::Malformed { what: format!("the {} MiB and more of {}", MOST_BYTES >> 20, self.url) })
+            }
+            Ok(Ok((status, _))) => Err(PlaneError::Refused { command: request, answer: status.to_string() }),
+            Ok(Err(source)) => Err(PlaneError::Unreachable { address: self.url.clone(), source }),
+            Err(_) => Err(PlaneError::TimedOut { address: self.url.clone(), seconds: WRITE.as_secs() }),
+        }
+    }
+
+    fn place(&self) -> String {
+        self.url.clone()
+    }
+}

@@ -1,0 +1,164 @@
+//! Planes of a Migration. PURE.
+//!
+//! Refuses two planes that would shift the same thing, and what nginx or a shell would read as something else.
+
+use std::path::PathBuf;
+
+use super::super::cursor::{Cursor, Fields};
+use super::super::types::{DriverSpec, ExecSpec, NginxSpec, PlaneSpec, WebhookSpec};
+use super::haproxy;
+
+pub(super) fn planes(at: &Cursor<'_>) -> Option<Vec<PlaneSpec>> {
+    let planes = at.each_named(|item| {
+        let mut fields = item.fields()?;
+        let name = fields.require("name").and_then(|at| at.name());
+        let drivers = &["haproxy", "nginx", "exec", "webhook", "embedded"];
+        let driver = fields.variant(drivers).and_then(|(driver, at)| match driver {
+            "haproxy" => haproxy::haproxy(&at).map(DriverSpec::Haproxy),
+            "nginx" => nginx(&at).map(DriverSpec::Nginx),
+            "exec" => exec(&at).map(DriverSpec::Exec),
+            "webhook" => webhook(&at).map(DriverSpec::Webhook),
+            _ => at.fields().map(Fields::finish).map(|()| DriverSpec::Embedded),
+        });
+        fields.finish();
+        Some((PlaneSpec { name: name?, driver: driver? }, item))
+    })?;
+    one_plane_each(&planes);
+    Some(planes.into_iter().map(|(plane, _)| plane).collect())
+}
+
+fn nginx(at: &Cursor<'_>) -> Option<NginxSpec> {
+    let mut fields = at.fields()?;
+    let config = fields.or("config", PathBuf::from("/etc/nginx/nginx.conf"), |at| path(&at));
+    let file = fields.require("file").and_then(|at| path(&at));
+    let status = fields.require("status").and_then(|at| url(&at));
+    let upstream = fields.require("upstream").and_then(|at| word(&at));
+    let source = fields.require("source").and_then(|at| at.each_once(|item| word(&item)));
+    let target = fields.require("target").and_then(|at| {
+        at.each_once(|item| match word(&item)? {
+            name if source.as_ref().is_some_and(|source| source.contains(&name)) => {
+                item.refuse(format!("server {name} is on the source's side too"), Some("a server leads to one cluster"))
+            }
+            name => Some(name),
+        })
+    });
+    fields.finish();
+    let (source, target) = (source?, target?);
+    Some(NginxSpec { config: config?, file: file?, status: status?, upstream: upstream?, source, target })
+}
+
+fn exec(at: &Cursor<'_>) -> Option<ExecSpec> {
+    let mut fields = at.fields()?;
+    let command = fields.require("command").and_then(|at| at.each(|item| item.text()));
+    fields.finish();
+    Some(ExecSpec { command: command? })
+}
+
+fn webhook(at: &Cursor<'_>) -> Option<WebhookSpec> {
+    let mut fields = at.fields()?;
+    let url = fields.require("url").and_then(|at| url(&at));
+    fields.finish();
+    Some(WebhookSpec { url: url? })
+}
+
+fn path(at: &Cursor<'_>) -> Option<PathBuf> {
+    let text = at.text()?;
+    if text.starts_with('/') { Some(text.into()) } else { at.refuse("is not a path from the root", None) }
+}
+
+fn url(at: &Cursor<'_>) -> Option<String> {
+    let text = at.text()?;
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match rest.and_then(|rest| rest.split('/').next()) {
+        Some(host) if host.contains('@') => at.refuse("holds a password, which would be shown", None),
+        Some(host) if !host.is_empty() => Some(text),
+        _ => at.refuse("is not a URL", Some("write http://127.0.0.1:8088/")),
+    }
+}
+
+/// A word of nginx's language, which goes into a file of it as it is written.
+fn word(at: &Cursor<'_>) -> Option<String> {
+    let name = at.text()?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.:-/[]".contains(c);
+    if name.chars().all(allowed) {
+        return Some(name);
+    }
+    at.refuse("is not a name of an upstream or a server", Some("letters, digits and any of _ . : - / [ ]"))
+}
+
+/// Two planes that shift the same would each take what the other writes for drift, or send the same server both ways.
+fn one_plane_each(planes: &[(PlaneSpec, Cursor<'_>)]) {
+    for (index, (plane, at)) in planes.iter().enumerate() {
+        let same = |other: &&(PlaneSpec, Cursor<'_>)| other.0.driver.shifts_the_same_as(&plane.driver);
+        if let Some((earlier, _)) = planes[..index].iter().find(same) {
+            let backend = at.peek("haproxy").and_then(|at| at.peek("backend"));
+            let (message, help) = match &backend {
+                Some(_) => ("shifts this backend already", "name all servers of a backend in one plane"),
+                None => ("shifts the same already", "name it once"),
+            };
+            let at = backend.unwrap_or_else(|| at.clone());
+            let _: Option<()> = at.refuse(format!("plane {} {message}", earlier.name), Some(help));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::{DriverSpec, SourceFile, load};
+
+    const MIGRATION: &str = "apiVersion: crossfade.dev/v1alpha1\nkind: Migration\nmetadata: {name: a}\nspec:\n  \
+        source: {context: b}\n  target: {context: g}\n  workloads: {namespaces: [s]}\n  policy: {name: p}\n  planes: ";
+
+    const POLICY: &str = "\n---\napiVersion: crossfade.dev/v1alpha1\nkind: ShiftPolicy\nmetadata: {name: p}\nspec:\n  \
+        steps: [{setWeight: 100}]\n  analysis: {metrics: [{name: up, probe: {tcp: \"{{ cluster }}:1\"}, max: 1%}], SHARE}\n";
+
+    fn read(planes: &str, share: &str) -> Result<Vec<DriverSpec>, String> {
+        let text = format!("{MIGRATION}{planes}{}", POLICY.replace("SHARE", share));
+        let file = SourceFile { name: "a".to_owned(), text };
+        let definitions = load(&[file]).map_err(|invalid| {
+            let problems = invalid.problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message));
+            problems.collect::<Vec<_>>().join("; ")
+        })?;
+        Ok(definitions.migrations[0].planes.iter().map(|plane| plane.driver.clone()).collect())
+    }
+
+    const NGINX: &str = "{file: /n, status: \"http://a/\", upstream: web, source: [\"a:1\"], target: [\"b:1\"]}";
+    const TOTAL: &str = "share: {total: 'x{c=\"{{ cluster }}\"}'}, prometheus: {address: \"http://p\"}";
+
+    #[test]
+    fn every_driver_is_read() {
+        let planes = format!(
+            "[{{name: a, nginx: {NGINX}}}, {{name: b, exec: {{command: [/p, x, x]}}}}, {{name: c, webhook: {{url: \"https://h/p\"}}}}]"
+        );
+        let drivers = read(&planes, "").unwrap();
+        let [DriverSpec::Nginx(nginx), DriverSpec::Exec(exec), DriverSpec::Webhook(webhook)] = &drivers[..] else {
+            panic!("{drivers:?}")
+        };
+        assert_eq!((nginx.config.to_str(), nginx.upstream.as_str()), (Some("/etc/nginx/nginx.conf"), "web"));
+        assert_eq!(exec.command, ["/p", "x", "x"]);
+        assert_eq!(webhook.url, "https://h/p");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (planes, share, why) in [
+            (
+                format!("[{{name: a, nginx: {NGINX}}}, {{name: b, nginx: {NGINX}}}]"),
+                TOTAL,
+                "plane a shifts the same already",
+            ),
+            (format!("[{{name: a, nginx: {}}}]", NGINX.replace("a:1", "a 1")), TOTAL, "source[0]: is not a name"),
+            (format!("[{{name: a, nginx: {}}}]", NGINX.replace("a:1", "a;}")), TOTAL, "source[0]: is not a name"),
+            (format!("[{{name: a, nginx: {}}}]", NGINX.replace("b:1", "a:1")), TOTAL, "on the source's side too"),
+            (format!("[{{name: a, nginx: {}}}]", NGINX.replace("/n", "n")), TOTAL, "not a path from the root"),
+            ("[{name: a, webhook: {url: h}}]".to_owned(), "", "is not a URL"),
+            ("[{name: a, webhook: {url: \"http://me:secret@h\"}}]".to_owned(), "", "holds a password"),
+            ("[{name: a, exec: {command: []}}]".to_owned(), "", "must not be empty"),
+            ("[{name: a, exec: {command: [x]}, embedded: {}}]".to_owned(), "", "needs exactly one of"),
+            (format!("[{{name: a, nginx: {NGINX}}}]"), "", "nobody counts"),
+        ] {
+            let said = read(&planes, share).unwrap_err();
+            assert!(said.contains(why), "{planes}: {said}");
+        }
+    }
+}
