@@ -136,7 +136,7 @@ async fn verify(global: &Global, asked: Verify) -> anyhow::Result<Exit> {
     }
     let origin = plane.observe().await.with_context(|| format!("cannot look at {}", asked.name))?;
     let too_fine = too_fine(&*plane, &origin);
-    let effort = Effort { requests: asked.requests, drain: asked.admit.is_some() };
+    let effort = Effort { requests: asked.requests, drain: asked.admit.is_some(), ..Effort::WHOLE };
     let theirs = Theirs { spec: spec.clone(), asked, too_fine };
     let examined = tokio::select! {
         examined = examine(&theirs, &Property::ALL, effort) => Some(examined),

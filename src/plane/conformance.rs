@@ -245,15 +245,17 @@ pub trait Ground: Send + Sync {
 pub struct Effort {
     /// Requests at each weight.
     pub requests: u64,
+    /// How often a plane is moved up and down again, and four times as often two writers meet.
+    pub turns: u32,
     /// Whether the source may be drained: somebody has to open it again.
     pub drain: bool,
 }
 
 impl Effort {
     /// As `make planes` does it.
-    pub const WHOLE: Self = Self { requests: 20_000, drain: true };
+    pub const WHOLE: Self = Self { requests: 20_000, turns: 5, drain: true };
     /// Enough to find what is wrong, in seconds.
-    pub const SHORT: Self = Self { requests: 1_000, drain: true };
+    pub const SHORT: Self = Self { requests: 500, turns: 1, drain: true };
 }
 
 /// A plane under examination.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::sheet::{Affinity, Condition, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
+use super::sheet::{Affinity, Condition, Connections, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
 use super::{Plane, PlaneError};
 use crate::fence::Fence;
 use crate::migration::snapshot::{Counters, PlaneView, SideView};
@@ -23,6 +23,7 @@ pub const SHEET: Sheet = Sheet {
     spread: Spread::Drawn,
     zero: Zero::Nothing,
     delay: std::time::Duration::ZERO,
+    connections: Connections::Kept,
     affinity: Affinity::None,
     counts: Known::WhereTold,
     in_flight: InFlight::WhereTold,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::sheet::{Affinity, Condition, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
+use super::sheet::{Affinity, Condition, Connections, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
 use super::{Plane, PlaneError};
 use crate::balancer::{Balancer, Side};
 use crate::fence::Fence;
@@ -21,6 +21,7 @@ pub const SHEET: Sheet = Sheet {
     spread: Spread::Turns { within: 1 },
     zero: Zero::UnlessTheOtherIsDown,
     delay: Duration::ZERO,
+    connections: Connections::Kept,
     affinity: Affinity::None,
     counts: Known::Yes,
     in_flight: InFlight::Counted,

@@ -29,7 +29,7 @@ use async_trait::async_trait;
 
 use self::runtime::Runtime;
 use self::weights::{Server, Sides};
-use super::sheet::{Affinity, Condition, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
+use super::sheet::{Affinity, Condition, Connections, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
 use super::{Plane, PlaneError};
 use crate::fence::Fence;
 use crate::migration::snapshot::{Counters, PlaneView, SideView};
@@ -42,6 +42,7 @@ pub const SHEET: Sheet = Sheet {
     spread: Spread::Turns { within: 8 },
     zero: Zero::KeptClients,
     delay: Duration::ZERO,
+    connections: Connections::Kept,
     affinity: Affinity::UntilDrained,
     counts: Known::Yes,
     in_flight: InFlight::Counted,

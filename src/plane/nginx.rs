@@ -13,6 +13,9 @@
 //! What is in flight: after a reload the workers before it end what they began; the observed count is of such workers, whichever
 //! side they still talk to. Plain nginx does not count requests by server.
 //!
+//! What a write costs: a reload closes idle connections of clients, and nginx before 1.27.4 (`keepalive_min_timeout`) does so at
+//! once. A request that is sent on one at that moment gets no answer; browsers and most proxies send it again.
+//!
 //! A write holds a lock beside the file from its look to the answer of the new workers, and looks behind it. Whoever is frozen in
 //! between keeps every other writer of this file waiting, so it cannot undo what another one has written. The file must therefore
 //! be on a disk of the machine that nginx and Crossfade share.
@@ -31,7 +34,7 @@ use async_trait::async_trait;
 
 use self::file::{Entry, File};
 use self::process::{Process, Told};
-use super::sheet::{Affinity, Condition, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
+use super::sheet::{Affinity, Condition, Connections, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
 use super::{Plane, PlaneError};
 use crate::fence::Fence;
 use crate::migration::snapshot::{PlaneView, SideView};
@@ -44,6 +47,7 @@ pub const SHEET: Sheet = Sheet {
     spread: Spread::Turns { within: 8 },
     zero: Zero::Nothing,
     delay: Duration::ZERO,
+    connections: Connections::IdleClosed,
     affinity: Affinity::None,
     counts: Known::No,
     in_flight: InFlight::Ending,
@@ -189,15 +193,19 @@ impl Plane for Nginx {
         let told = self.process.told().await?;
         let file = self.read().await?;
         let setting = self.in_force(&file, &told)?;
-        let side = |names: &[String], in_flight| {
-            let open = names.iter().filter(|name| setting.get(*name).is_some_and(|entry| !entry.down)).count();
-            SideView { usable: u32::try_from(open).unwrap_or(u32::MAX), in_flight, counters: None }
+        // Whether a server is well nginx does not say. One of the target can be used at any weight; one of the source that is down
+        // has been let go.
+        let open = self.spec.source.iter().filter(|name| setting.get(*name).is_some_and(|entry| !entry.down)).count();
+        let side = |usable, in_flight| SideView {
+            usable: u32::try_from(usable).unwrap_or(u32::MAX),
+            in_flight,
+            counters: None,
         };
         Ok(PlaneView {
             weight: self.weight(&setting),
             setting: serde_json::to_value(self.setting(&file)).unwrap_or_default(),
-            source: side(&self.spec.source, process::ending_beside(told.worker).await),
-            target: side(&self.spec.target, 0),
+            source: side(open, process::ending_beside(told.worker).await),
+            target: side(self.spec.target.len(), 0),
         })
     }
 

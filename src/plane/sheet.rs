@@ -22,6 +22,8 @@ pub struct Sheet {
     /// Longest time from the return of a write to the first request that follows it; zero where the driver waits for that.
     #[serde(serialize_with = "milliseconds", rename = "delayMilliseconds")]
     pub delay: Duration,
+    /// What a write does to connections of clients.
+    pub connections: Connections,
     /// Whether it can keep a client on its side.
     pub affinity: Affinity,
     /// Whether it counts the requests of each side.
@@ -72,6 +74,16 @@ pub enum Zero {
     KeptClients,
     /// No request for as long as the other side has a backend that is up.
     UnlessTheOtherIsDown,
+}
+
+/// What a write does to connections of clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Connections {
+    /// They stay.
+    Kept,
+    /// Idle ones are closed, and a request that is sent at that moment gets no answer, unless its client sends it again.
+    IdleClosed,
 }
 
 /// Whether a plane can keep a client on its side.
@@ -136,8 +148,9 @@ pub enum Restart {
 
 impl Sheet {
     /// Every line of the sheet: what it is about, and what is so.
-    pub fn lines(&self) -> [(&'static str, String); 9] {
-        let Self { resolution, spread, zero, delay, affinity, counts, in_flight, condition, restart } = self;
+    pub fn lines(&self) -> [(&'static str, String); 10] {
+        let Self { resolution, spread, zero, delay, connections, affinity, counts, in_flight, condition, restart } =
+            self;
         let delay = if delay.is_zero() {
             "none: a write returns once requests follow it".to_owned()
         } else {
@@ -148,6 +161,7 @@ impl Sheet {
             ("spread", spread.to_string()),
             ("0 %", zero.to_string()),
             ("delay", delay),
+            ("clients' connections", connections.to_string()),
             ("sessions", affinity.to_string()),
             ("counts requests", counts.to_string()),
             ("knows what is in flight", in_flight.to_string()),
@@ -199,6 +213,15 @@ impl fmt::Display for Zero {
             Self::Nothing => "no request",
             Self::KeptClients => "no request but those of clients it keeps there, until drained",
             Self::UnlessTheOtherIsDown => "no request while the other side has a backend up; none at all once drained",
+        })
+    }
+}
+
+impl fmt::Display for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kept => "stay",
+            Self::IdleClosed => "idle ones are closed by each write",
         })
     }
 }

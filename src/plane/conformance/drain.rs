@@ -122,6 +122,7 @@ pub(super) async fn drained(run: &Run<'_>) -> Checked {
     run.go(Weight::FULL).await?;
     run.plane.drain_source(&run.fence).await?;
     let well = ask(run.ground, run.effort.requests).await;
+    let usable = run.plane.observe().await?.source.usable;
     let alone = match run.ground.lose_target(false).await {
         Ok(()) => {
             let alone = ask(run.ground, 100).await;
@@ -130,6 +131,7 @@ pub(super) async fn drained(run: &Run<'_>) -> Checked {
         Err(Beyond(_)) => Ok(None),
     };
     run.ground.admit().await?;
+    ensure(usable == 0, || format!("it says that {usable} of a drained side can be used"))?;
     ensure(well.source == 0 && well.lost == 0, || format!("{} requests reached a drained side", well.source))?;
     let Some(alone) = alone? else {
         return Ok(format!("0 of {} requests; the target was not taken away", run.effort.requests));

@@ -105,6 +105,11 @@ pub struct Answers {
 }
 
 impl Answers {
+    /// All requests.
+    pub fn all(&self) -> u64 {
+        self.source + self.target + self.lost
+    }
+
     /// Takes one more into account.
     pub fn count(&mut self, answer: Option<Side>) {
         match answer {
@@ -112,6 +117,16 @@ impl Answers {
             Some(Side::Target) => self.target += 1,
             None => self.lost += 1,
         }
+    }
+}
+
+impl std::iter::Sum for Answers {
+    fn sum<I: Iterator<Item = Self>>(answers: I) -> Self {
+        answers.fold(Self::default(), |a, b| Self {
+            source: a.source + b.source,
+            target: a.target + b.target,
+            lost: a.lost + b.lost,
+        })
     }
 }
 
@@ -125,10 +140,5 @@ pub(super) async fn ask(ground: &dyn Ground, requests: u64) -> Answers {
         }
         answers
     });
-    let add = |a: Answers, b: Answers| Answers {
-        source: a.source + b.source,
-        target: a.target + b.target,
-        lost: a.lost + b.lost,
-    };
-    join_all(asked).await.into_iter().fold(Answers::default(), add)
+    join_all(asked).await.into_iter().sum()
 }

@@ -7,13 +7,11 @@ use super::front::Answers;
 use super::{Checked, Run, Short, ensure};
 use crate::balancer::Side;
 use crate::observe::clock::Moment;
+use crate::plane::sheet::Connections;
 use crate::policy::Weight;
 
 /// Weights of a journey in percent: up, up all the way, and back.
 const JOURNEY: [u16; 4] = [25, 100, 50, 0];
-
-/// How often the journey is made.
-const TURNS: u32 = 5;
 
 /// Fewest requests at each weight of a journey.
 const AT_EACH: u64 = 50;
@@ -21,9 +19,14 @@ const AT_EACH: u64 = 50;
 /// Clients that ask all the time meanwhile.
 const CLIENTS: usize = 4;
 
+/// Moves of all journeys.
+fn moves(run: &Run<'_>) -> usize {
+    JOURNEY.len() * run.effort.turns as usize
+}
+
 pub(super) async fn follows(run: &Run<'_>) -> Checked {
     let mut longest = Duration::ZERO;
-    for turn in 0..TURNS {
+    for turn in 0..run.effort.turns {
         for (to, side) in [(Weight::FULL, Side::Target), (Weight::ZERO, Side::Source)] {
             let mut client = run.ground.client(false);
             // Its connection stands before the write.
@@ -45,13 +48,14 @@ pub(super) async fn follows(run: &Run<'_>) -> Checked {
             }
         }
     }
-    Ok(format!("{} writes, each within {longest:.0?}, and not one request late", TURNS * 2))
+    Ok(format!("{} writes, each within {longest:.0?}, and not one request late", run.effort.turns * 2))
 }
 
 pub(super) async fn between(run: &Run<'_>) -> Checked {
     let (mut looks, observer) = (0_u64, run.ground.driver());
+    let moves = moves(run);
     let mut from = run.weight().await?;
-    for percent in JOURNEY.into_iter().cycle().take(JOURNEY.len() * TURNS as usize) {
+    for percent in JOURNEY.into_iter().cycle().take(moves) {
         let to = run.nearest(Weight::percent_saturating(percent)).await?;
         let shift = run.plane.shift(&run.fence, from, to, &run.origin.setting);
         tokio::pin!(shift);
@@ -71,10 +75,25 @@ pub(super) async fn between(run: &Run<'_>) -> Checked {
         ensure(shown == to, || format!("brought to {to} it shows {shown}"))?;
         from = to;
     }
-    Ok(format!("{looks} looks during {} moves", JOURNEY.len() * TURNS as usize))
+    Ok(format!("{looks} looks during {moves} moves"))
 }
 
 pub(super) async fn lossless(run: &Run<'_>) -> Checked {
+    let (moves, kept) = under_way(run, true).await?;
+    if run.sheet.connections == Connections::Kept {
+        ensure(kept.lost == 0, || format!("{} of {} requests were lost during {moves} moves", kept.lost, kept.all()))?;
+        return Ok(format!("0 of {} during {moves} moves", kept.all()));
+    }
+    let (moves, new) = under_way(run, false).await?;
+    ensure(new.lost == 0, || {
+        format!("{} of {} requests on new connections were lost during {moves} moves", new.lost, new.all())
+    })?;
+    let (kept, all, new) = (kept.lost, kept.all(), new.all());
+    Err(Short::No(format!("{kept} of {all} requests on kept connections met their end, 0 of {new} on new ones")))
+}
+
+/// What becomes of requests during a journey, on connections that are `kept` or a new one for each.
+async fn under_way(run: &Run<'_>, kept: bool) -> Result<(usize, Answers), Short> {
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let asked = AtomicU64::new(0);
     let clients = (0..CLIENTS).map(|_| {
@@ -82,6 +101,9 @@ pub(super) async fn lossless(run: &Run<'_>) -> Checked {
         async move {
             let (mut client, mut answers) = (run.ground.client(false), Answers::default());
             while !*stopped.borrow() {
+                if !kept {
+                    client = run.ground.client(false);
+                }
                 answers.count(client.ask().await);
                 asked.fetch_add(1, Ordering::Relaxed);
                 tokio::task::yield_now().await;
@@ -95,16 +117,12 @@ pub(super) async fn lossless(run: &Run<'_>) -> Checked {
         moved
     };
     let (answers, moved) = tokio::join!(futures::future::join_all(clients), journey);
-    let moves = moved?;
-    let lost: u64 = answers.iter().map(|answers| answers.lost).sum();
-    let asked = asked.into_inner();
-    ensure(lost == 0, || format!("{lost} of {asked} requests were lost during {moves} moves"))?;
-    Ok(format!("0 of {asked} during {moves} moves"))
+    Ok((moved?, answers.into_iter().sum()))
 }
 
 /// Moves, with some requests at each weight.
 async fn journey(run: &Run<'_>, asked: &AtomicU64) -> Result<usize, Short> {
-    let moves = JOURNEY.len() * TURNS as usize;
+    let moves = moves(run);
     for percent in JOURNEY.into_iter().cycle().take(moves) {
         run.go(run.nearest(Weight::percent_saturating(percent)).await?).await?;
         let before = asked.load(Ordering::Relaxed);

@@ -80,6 +80,8 @@ pub(super) async fn sides(run: &Run<'_>) -> Checked {
 pub(super) async fn zero(run: &Run<'_>) -> Checked {
     for weight in [Weight::ZERO, Weight::FULL] {
         run.go(weight).await?;
+        let view = run.plane.observe().await?;
+        ensure(view.target.usable > 0, || format!("at {weight} it says that nobody of the target can be used"))?;
         let answers = ask(run.ground, run.effort.requests).await;
         let stray = if weight == Weight::ZERO { answers.target } else { answers.source };
         ensure(stray == 0 && answers.lost == 0, || {

@@ -9,9 +9,6 @@ use crate::policy::Weight;
 /// A weight that every plane with some servers can represent.
 const HALF: Weight = Weight::HALF;
 
-/// Times that two writers meet.
-const MEETINGS: usize = 20;
-
 fn unlike(expected: &str, got: Result<(), PlaneError>) -> Short {
     let got = got.map_or_else(|error| error.meaning(), |()| "done");
     Short::Fails(format!("it was {got} instead of {expected}"))
@@ -118,7 +115,8 @@ pub(super) async fn two(run: &Run<'_>) -> Checked {
     if run.sheet.condition == Condition::LooksFirst {
         return Ok("one after the other; at the same time the fence has to hold one back".to_owned());
     }
-    for _ in 0..MEETINGS {
+    let meetings = 4 * run.effort.turns;
+    for _ in 0..meetings {
         run.home().await?;
         run.go(HALF).await?;
         let (one, two) = tokio::join!(
@@ -133,7 +131,7 @@ pub(super) async fn two(run: &Run<'_>) -> Checked {
         };
         ensure(shown == won, || format!("who wrote {won} won, and it shows {shown}"))?;
     }
-    Ok(format!("one after the other, and {MEETINGS} times at the same time"))
+    Ok(format!("one after the other, and {meetings} times at the same time"))
 }
 
 pub(super) async fn fenced(run: &Run<'_>) -> Checked {

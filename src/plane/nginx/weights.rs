@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 use super::file::Entry;
 use crate::policy::Weight;
 
-/// Largest number written. nginx takes any; sums of some thousand of these are far from its limits.
-const MOST: u64 = 100_000_000;
-
 /// The servers of both sides at a share, each side in the proportions of `origin`; `None` where the numbers get out of hand.
 pub(super) fn spread(
     source: &[String],
@@ -30,7 +27,8 @@ pub(super) fn spread(
     let mut spread = BTreeMap::new();
     for (names, parts, unit) in [(source, source_parts, source_unit), (target, target_parts, target_unit)] {
         for (name, part) in names.iter().zip(parts) {
-            let number = part.checked_mul(unit / divisor).filter(|number| *number <= MOST)?;
+            // nginx adds numbers of 64 bits up, so any of 32 will do.
+            let number = part.checked_mul(unit / divisor)?;
             let entry = match (u32::try_from(number).ok()?, origin.get(name)) {
                 // A side at zero keeps the numbers it had, which mean nothing while it is down.
                 (0, Some(origin)) => Entry { down: true, ..*origin },

@@ -122,8 +122,9 @@ mod tests {
         Ok(definitions.migrations[0].planes.iter().map(|plane| plane.driver.clone()).collect())
     }
 
-    const NGINX: &str = "{file: /n, status: \"http://a/\", upstream: web, source: [\"a:1\"], target: [\"b:1\"]}";
-    const TOTAL: &str = "share: {total: 'x{c=\"{{ cluster }}\"}'}, prometheus: {address: \"http://p\"}";
+    const NGINX: &str = "{file: /x, status: \"http://a/\", upstream: web, source: [\"a:1\"], target: [\"b:1\"]}";
+    const TOTAL: &str =
+        "share: {total: 'increase(x{c=\"{{ cluster }}\"}[{{ window }}])'}, prometheus: {address: \"http://p\"}";
 
     #[test]
     fn every_driver_is_read() {
@@ -150,7 +151,7 @@ mod tests {
             (format!("[{{name: a, nginx: {}}}]", NGINX.replace("a:1", "a 1")), TOTAL, "source[0]: is not a name"),
             (format!("[{{name: a, nginx: {}}}]", NGINX.replace("a:1", "a;}")), TOTAL, "source[0]: is not a name"),
             (format!("[{{name: a, nginx: {}}}]", NGINX.replace("b:1", "a:1")), TOTAL, "on the source's side too"),
-            (format!("[{{name: a, nginx: {}}}]", NGINX.replace("/n", "n")), TOTAL, "not a path from the root"),
+            (format!("[{{name: a, nginx: {}}}]", NGINX.replace("/x", "x")), TOTAL, "not a path from the root"),
             ("[{name: a, webhook: {url: h}}]".to_owned(), "", "is not a URL"),
             ("[{name: a, webhook: {url: \"http://me:secret@h\"}}]".to_owned(), "", "holds a password"),
             ("[{name: a, exec: {command: []}}]".to_owned(), "", "must not be empty"),

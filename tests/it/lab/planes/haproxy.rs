@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use crossfade::balancer::Side;
 use crossfade::plane::Plane;
 use crossfade::plane::conformance::backends::Backends;
+use crossfade::plane::conformance::front::Front;
 use crossfade::plane::conformance::{Beyond, Client, Ground, Property, Trouble, Verdict};
 use crossfade::plane::haproxy::Haproxy;
 use crossfade::policy::{HaproxyAddress, HaproxySpec, Weight};
@@ -26,7 +27,9 @@ const WEIGHT: u32 = 100;
 pub struct Balanced {
     directory: TempDir,
     address: SocketAddr,
-    backends: Backends,
+    front: Front,
+    servers: [Vec<SocketAddr>; 2],
+    backends: Option<Backends>,
     process: Mutex<Option<Part>>,
 }
 
@@ -38,8 +41,18 @@ pub async fn examined() -> Vec<(Property, Verdict)> {
 impl Balanced {
     pub async fn start(source: usize, target: usize) -> Self {
         let backends = Backends::start(source, target).await.unwrap();
-        let address = free_address();
-        let plane = Self { directory: tempfile::tempdir().unwrap(), address, backends, process: Mutex::default() };
+        let servers = [Side::Source, Side::Target].map(|side| backends.addresses(side));
+        Self::before(servers, Backends::front, Some(backends)).await
+    }
+
+    /// Before servers of the source and of the target that somebody started.
+    pub async fn before(
+        servers: [Vec<SocketAddr>; 2],
+        front: fn(SocketAddr) -> Front,
+        backends: Option<Backends>,
+    ) -> Self {
+        let (address, directory) = (free_address(), tempfile::tempdir().unwrap());
+        let plane = Self { directory, address, front: front(address), servers, backends, process: Mutex::default() };
         std::fs::write(plane.file("haproxy.cfg"), plane.configuration()).unwrap();
         plane.run().await;
         plane
@@ -49,8 +62,16 @@ impl Balanced {
         self.directory.path().join(name)
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn addresses(&self, side: Side) -> &[SocketAddr] {
+        &self.servers[usize::from(side == Side::Target)]
+    }
+
     fn servers(&self, side: Side) -> Vec<String> {
-        (0..self.backends.addresses(side).len()).map(|index| format!("{side}-{index}")).collect()
+        (0..self.addresses(side).len()).map(|index| format!("{side}-{index}")).collect()
     }
 
     /// A backend with a cookie for those who keep it, a server that nobody may touch, and a backend of somebody else.
@@ -69,7 +90,7 @@ impl Balanced {
             self.address
         );
         for (side, weight) in [(Side::Source, WEIGHT), (Side::Target, 0)] {
-            for (name, address) in self.servers(side).iter().zip(self.backends.addresses(side)) {
+            for (name, address) in self.servers(side).iter().zip(self.addresses(side)) {
                 text += &format!("    server {name} {address} cookie {name} weight {weight}\n");
             }
         }
@@ -139,7 +160,7 @@ impl Ground for Balanced {
     }
 
     fn client(&self, keeps: bool) -> Box<dyn Client> {
-        Backends::front(self.address).client(keeps)
+        self.front.client(keeps)
     }
 
     async fn admit(&self) -> Result<(), Beyond> {
@@ -182,10 +203,11 @@ impl Ground for Balanced {
     }
 
     async fn lose_target(&self, back: bool) -> Result<(), Beyond> {
+        let backends = self.backends.as_ref().ok_or(Beyond("its backends are somebody else's"))?;
         if back {
-            self.backends.restart(Side::Target).await.unwrap();
+            backends.restart(Side::Target).await.unwrap();
         } else {
-            self.backends.stop(Side::Target).await;
+            backends.stop(Side::Target).await;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use crossfade::balancer::Side;
 use crossfade::plane::Plane;
 use crossfade::plane::conformance::backends::Backends;
+use crossfade::plane::conformance::front::Front;
 use crossfade::plane::conformance::{Beyond, Client, Ground, Property, Trouble, Verdict};
 use crossfade::plane::nginx::Nginx;
 use crossfade::policy::{NginxSpec, Weight};
@@ -21,7 +22,9 @@ pub struct Proxied {
     directory: TempDir,
     address: SocketAddr,
     status: SocketAddr,
-    backends: Backends,
+    front: Front,
+    servers: [Vec<SocketAddr>; 2],
+    backends: Option<Backends>,
     process: Mutex<Option<Part>>,
 }
 
@@ -33,15 +36,30 @@ pub async fn examined() -> Vec<(Property, Verdict)> {
 impl Proxied {
     pub async fn start(source: usize, target: usize) -> Self {
         let backends = Backends::start(source, target).await.unwrap();
+        let servers = [Side::Source, Side::Target].map(|side| backends.addresses(side));
+        Self::before(servers, Backends::front, Some(backends)).await
+    }
+
+    /// Before servers of the source and of the target that somebody started.
+    pub async fn before(
+        servers: [Vec<SocketAddr>; 2],
+        front: fn(SocketAddr) -> Front,
+        backends: Option<Backends>,
+    ) -> Self {
         let (address, status) = (free_address(), free_address());
         let directory = tempfile::tempdir().unwrap();
         // Its workers are of another user and look for their own files in it.
         std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        let plane = Self { directory, address, status, backends, process: Mutex::default() };
+        let plane =
+            Self { front: front(address), directory, address, status, servers, backends, process: Mutex::default() };
         std::fs::write(plane.file("checkout.conf"), plane.upstream()).unwrap();
         std::fs::write(plane.file("nginx.conf"), plane.configuration()).unwrap();
         plane.run().await;
         plane
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -49,7 +67,7 @@ impl Proxied {
     }
 
     pub fn servers(&self, side: Side) -> Vec<String> {
-        self.backends.addresses(side).iter().map(SocketAddr::to_string).collect()
+        self.servers[usize::from(side == Side::Target)].iter().map(SocketAddr::to_string).collect()
     }
 
     /// The file that the driver writes to, as somebody wrote it by hand.
@@ -107,6 +125,12 @@ impl Proxied {
         self.with(|spec| spec.file = self.file(name))
     }
 
+    /// Makes the configuration one that nginx refuses, or whole again; what runs goes on.
+    pub fn spoil(&self, spoilt: bool) {
+        let text = if spoilt { "events { nonsense on; }\n".to_owned() } else { self.configuration() };
+        std::fs::write(self.file("nginx.conf"), text).unwrap();
+    }
+
     /// The file with weights of somebody else's in it, as an editor leaves them.
     fn edited(&self, to: Weight) -> String {
         let target = self.servers(Side::Target);
@@ -131,7 +155,7 @@ impl Ground for Proxied {
     }
 
     fn client(&self, keeps: bool) -> Box<dyn Client> {
-        Backends::front(self.address).client(keeps)
+        self.front.client(keeps)
     }
 
     /// A drained side is one at zero, which the next weight ends.
@@ -172,12 +196,13 @@ impl Ground for Proxied {
     }
 
     async fn lose_target(&self, back: bool) -> Result<(), Beyond> {
+        let backends = self.backends.as_ref().ok_or(Beyond("its backends are somebody else's"))?;
         if back {
-            self.backends.restart(Side::Target).await.unwrap();
+            backends.restart(Side::Target).await.unwrap();
             // nginx asks a server again ten seconds after it failed, unless it begins anew.
             return self.restart().await;
         }
-        self.backends.stop(Side::Target).await;
+        backends.stop(Side::Target).await;
         Ok(())
     }
 

@@ -1,0 +1,230 @@
+//! One migration over three planes at once: the embedded balancer, HAProxy and nginx, before two clusters of this process.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crossfade::act::directory::Directory;
+use crossfade::analysis::prometheus::Servers;
+use crossfade::balancer::{Balancer, Config, Side};
+use crossfade::cluster::Link;
+use crossfade::drive::{Attempt, Driver, Seat, World};
+use crossfade::embedded::traffic::{Load, Traffic};
+use crossfade::embedded::{Embedded, Shape};
+use crossfade::migration::{Command, Phase, Request, WaitingOn};
+use crossfade::observe::clock::Moment;
+use crossfade::plane::Plane;
+use crossfade::plane::conformance::Ground;
+use crossfade::plane::conformance::front::Front;
+use crossfade::policy::{Assignment, SourceFile, Weight, load};
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::core::{ApiResource, GroupVersionKind};
+
+use super::super::stage::root;
+use super::haproxy::Balanced;
+use super::nginx::Proxied;
+use super::part::until;
+
+const DEFINITIONS: &str = r#"
+apiVersion: crossfade.dev/v1alpha1
+kind: Migration
+metadata: {name: checkout, namespace: shop}
+spec:
+  source: {context: blue}
+  target: {context: green}
+  workloads: {namespaces: [shop], selector: {matchLabels: {part-of: checkout}}}
+  planes: [{name: inner, embedded: {}}, {name: edge, webhook: {url: "http://edge"}}, {name: old, webhook: {url: "http://old"}}]
+  policy: {name: hasty}
+---
+apiVersion: crossfade.dev/v1alpha1
+kind: ShiftPolicy
+metadata: {name: hasty}
+spec:
+  steps: [{setWeight: 25}, {setWeight: 50}, {setWeight: 100}]
+  stepDeadline: 20s
+  analysis:
+    interval: 100ms
+    window: 1s
+    metrics: [{name: errors, planeErrors: {plane: inner}, max: 1%, minSamples: 10}]
+    share: {minSamples: 20, tolerance: 10%}
+"#;
+
+/// Requests a second before each plane.
+const RATE: u32 = 60;
+
+/// Longest a migration may take.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Weights of the policy, and the origin.
+const STEPS: [u16; 4] = [0, 25, 50, 100];
+
+/// Everything that is before the clusters, and they.
+struct Stage {
+    driver: Driver,
+    directory: Directory,
+    inner: Balancer,
+    edge: Balanced,
+    old: Proxied,
+    users: [Traffic; 3],
+    _state: tempfile::TempDir,
+    _clusters: [Embedded; 2],
+}
+
+/// One address for the pods of a cluster, whichever are ready.
+async fn front(cluster: &Embedded) -> Balancer {
+    let balancer = Balancer::start(Config::new(([127, 0, 0, 1], 0).into())).await.unwrap();
+    follow(&balancer, Side::Source, cluster);
+    balancer
+}
+
+fn follow(balancer: &Balancer, side: Side, cluster: &Embedded) {
+    let (balancer, mut pods) = (balancer.clone(), cluster.watch_pods());
+    tokio::spawn(async move {
+        loop {
+            let ready: Vec<SocketAddr> =
+                pods.borrow_and_update().iter().filter(|pod| pod.ready).map(|pod| pod.address).collect();
+            balancer.set_backends(side, ready);
+            if pods.changed().await.is_err() {
+                return;
+            }
+        }
+    });
+}
+
+fn told_by_pods(address: SocketAddr) -> Front {
+    Front {
+        url: format!("http://{address}/"),
+        header: "x-cluster".to_owned(),
+        source: "blue".to_owned(),
+        target: "green".to_owned(),
+        lingering: None,
+    }
+}
+
+async fn create(client: &kube::Client, object: DynamicObject) {
+    let types = object.types.clone().unwrap();
+    let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &types.kind));
+    let api: Api<DynamicObject> = match &object.metadata.namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    };
+    let name = object.metadata.name.clone().unwrap();
+    api.patch(&name, &PatchParams::apply("kubectl"), &Patch::Apply(&object)).await.unwrap();
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let definitions = load(&[SourceFile { name: "a".to_owned(), text: DEFINITIONS.to_owned() }]).unwrap();
+        let migration = definitions.migrations[0].clone();
+        let policy = definitions.policies[0].clone();
+        let blue = Embedded::start("blue", Shape::V1_20).await.unwrap();
+        let green = Embedded::start("green", Shape::V1_37).await.unwrap();
+        let objects = std::fs::read_to_string(root().join("src/demo/workload.json")).unwrap();
+        for object in serde_json::from_str::<Vec<DynamicObject>>(&objects).unwrap() {
+            create(&blue.client().unwrap(), object).await;
+        }
+        let (blue_front, green_front) = (front(&blue).await, front(&green).await);
+        blue_front.until_healthy(Side::Source, 3).await;
+        let inner = Balancer::start(Config::new(([127, 0, 0, 1], 0).into())).await.unwrap();
+        follow(&inner, Side::Source, &blue);
+        follow(&inner, Side::Target, &green);
+        inner.until_healthy(Side::Source, 3).await;
+        let servers = || [vec![blue_front.address()], vec![green_front.address()]];
+        let edge = Balanced::before(servers(), told_by_pods, None).await;
+        let old = Proxied::before(servers(), told_by_pods, None).await;
+        let users = [inner.address(), edge.address(), old.address()]
+            .map(|address| Traffic::start(Load { rate: RATE, duration: PATIENCE, ..Load::new(address) }));
+        let embedded: Box<dyn Plane> = Box::new(crossfade::plane::embedded::Embedded::new(inner.clone()));
+        let names: Vec<_> = migration.planes.iter().map(|plane| plane.name.clone()).collect();
+        let world = World {
+            source: Link::from_client("blue", blue.client().unwrap()),
+            target: Link::from_client("green", green.client().unwrap()),
+            planes: names.into_iter().zip([embedded, edge.driver(), old.driver()]).collect(),
+            servers: Servers::open(),
+        };
+        let state = tempfile::tempdir().unwrap();
+        let directory = Directory::of(state.path(), &migration);
+        let assignment = Assignment { migration, policy };
+        let seat = Seat::in_directory(assignment, &directory, Attempt::Same).await.unwrap();
+        let driver = seat.drive(world).unwrap();
+        Self { driver, directory, inner, edge, old, users, _state: state, _clusters: [blue, green] }
+    }
+
+    /// What each of the planes shows: embedded, HAProxy, nginx.
+    async fn shown(&self) -> [Weight; 3] {
+        let observed = async |plane: Box<dyn Plane>| plane.observe().await.unwrap().weight;
+        [self.inner.weight(), observed(self.edge.driver()).await, observed(self.old.driver()).await]
+    }
+
+    /// Waits until each plane's users have so many more answers that none is left of those before.
+    async fn more_answers(&self) {
+        let settled = || self.users.each_ref().map(|users| users.report().settled());
+        let before = settled();
+        until("more answers", || settled().iter().zip(before).all(|(now, before)| *now >= before + u64::from(RATE)))
+            .await;
+    }
+
+    /// Drives until `done`, and holds all the way that no plane is further than a step ahead of another.
+    async fn drive(&mut self, mut done: impl FnMut(&Phase, [Weight; 3]) -> bool) {
+        let began = Moment::now();
+        loop {
+            let pass = self.driver.pass().await.unwrap();
+            let shown = self.shown().await;
+            if !matches!(self.driver.state().phase, Phase::RollingBack { .. }) {
+                let step =
+                    |weight: Weight| STEPS.iter().position(|step| Weight::percent_saturating(*step) >= weight).unwrap();
+                let steps = shown.map(step);
+                let ahead = steps.iter().max().unwrap() - steps.iter().min().unwrap();
+                assert!(ahead <= 1, "out of step: {shown:?}");
+            }
+            if done(&self.driver.state().phase, shown) {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "stuck at {shown:?}: {:?}", pass.report.waiting);
+            if matches!(pass.report.waiting, Some(WaitingOn::Commit)) {
+                let id = format!("commit-{}", self.driver.now());
+                let by = "test".to_owned();
+                self.directory.send(&Command { id, at: self.driver.now(), by, request: Request::Commit }).unwrap();
+            }
+            if !pass.moved {
+                self.driver.rest().await;
+            }
+        }
+    }
+}
+
+const NOWHERE: [Weight; 3] = [Weight::ZERO; 3];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_planes_keep_in_step_to_the_end() {
+    let mut stage = Stage::set().await;
+    stage.drive(|phase, _| matches!(phase, Phase::Completed { .. })).await;
+    assert_eq!(stage.shown().await, [Weight::FULL; 3]);
+    // What nginx loses on kept connections by its reloads, its sheet says.
+    for users in &stage.users[..2] {
+        let report = users.report();
+        assert_eq!(report.failed(), 0, "{report:?}");
+        assert!(report.answered["green"].requests > 0, "{report:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_plane_that_fails_takes_the_others_back() {
+    let mut stage = Stage::set().await;
+    let quarter = Weight::percent_saturating(25);
+    stage.drive(|_, shown| shown == [quarter; 3]).await;
+    stage.old.spoil(true);
+    // The others have gone ahead by a step, and wait for it until the step's deadline.
+    stage.drive(|_, shown| shown == [Weight::HALF, Weight::HALF, quarter]).await;
+    stage.drive(|_, shown| shown[..2] == NOWHERE[..2]).await;
+    assert!(matches!(stage.driver.state().phase, Phase::RollingBack { .. }), "{:?}", stage.driver.state().phase);
+    assert_eq!(stage.shown().await[2], quarter, "nginx refuses its configuration still");
+    stage.old.spoil(false);
+    stage.drive(|phase, _| matches!(phase, Phase::RolledBack { .. })).await;
+    assert_eq!(stage.shown().await, NOWHERE);
+    stage.more_answers().await;
+    let green = |users: &Traffic| users.report().answered.get("green").map_or(0, |answered| answered.requests);
+    let given: Vec<u64> = stage.users.iter().map(green).collect();
+    stage.more_answers().await;
+    assert_eq!(stage.users.iter().map(green).collect::<Vec<_>>(), given, "nobody is sent to green any more");
+}
