@@ -21,11 +21,11 @@ use crate::listener::{self, Serving};
 /// The header in which a backend says its side.
 pub const SIDE_HEADER: &str = "x-side";
 
-/// The path whose answer begins at once and ends a second and a half later.
+/// The path whose answer begins at once and ends seconds later.
 pub const LINGERING: &str = "/linger";
 
-/// How long a lingering answer takes: a shift and a drain fit in.
-const LINGER: Duration = Duration::from_millis(1_500);
+/// How long a lingering answer takes: a shift and a drain fit in, also by a reload on a busy machine.
+const LINGER: Duration = Duration::from_secs(4);
 
 /// Longest wait for open answers when a backend ends.
 const GRACE: Duration = Duration::from_secs(2);

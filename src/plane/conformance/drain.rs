@@ -11,7 +11,7 @@ use crate::plane::sheet::{Affinity, InFlight};
 use crate::policy::Weight;
 
 /// Longest time from the end of the last request to the plane saying that nothing is in flight.
-const DEADLINE: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
