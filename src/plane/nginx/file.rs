@@ -167,8 +167,11 @@ fn read_servers(
     Ok(())
 }
 
-/// The blocks at the top of a file: what stands before the brace, and between the braces.
-fn blocks(tokens: &[Token]) -> Result<Vec<(&[Token], &[Token])>, String> {
+/// What stands before a brace, and between the braces.
+type Block<'t> = (&'t [Token], &'t [Token]);
+
+/// The blocks at the top of a file.
+fn blocks(tokens: &[Token]) -> Result<Vec<Block<'_>>, String> {
     let (mut blocks, mut depth, mut start, mut open) = (Vec::new(), 0_usize, 0, 0);
     for (index, token) in tokens.iter().enumerate() {
         match (token.is_mark, token.text.as_str(), depth) {
