@@ -11,6 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Longest wait for a part to do what it was told.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest wait for one that was asked to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A process that ends with its handle.
 pub struct Part(Child);
@@ -35,9 +37,18 @@ impl Part {
 }
 
 impl Drop for Part {
+    /// Asks it to end, so that it ends its own children too; what does not listen is killed.
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = Command::new("kill").arg(self.id().to_string()).status();
+        let since = Moment::now();
+        while matches!(self.0.try_wait(), Ok(None)) {
+            if since.elapsed() > LAST_WORDS {
+                let _ = self.0.kill();
+                let _ = self.0.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
