@@ -29,6 +29,7 @@ lint: ## Format, clippy, documentation, shell scripts, licences
 
 unit: ## Unit, property, golden and documentation tests, and the demo
 	cargo test --workspace --features lab -- --skip lab::
+	cargo test --features lab --bench core
 
 chaos: ## Kill it everywhere, break everything around it, roll back 100 times (needs root)
 	@CROSSFADE_CHAOS=whole $(MAKE) lab-test LAB_TESTS="lab::kills lab::faults lab::latency lab::scenarios::c_"
