@@ -39,7 +39,10 @@ impl Part {
 impl Drop for Part {
     /// Asks it to end, so that it ends its own children too; what does not listen is killed.
     fn drop(&mut self) {
-        let _ = Command::new("kill").arg(self.id().to_string()).status();
+        // Whoever has ended may have left its number to somebody else.
+        if matches!(self.0.try_wait(), Ok(None)) {
+            let _ = Command::new("kill").arg(self.id().to_string()).status();
+        }
         let since = Moment::now();
         while matches!(self.0.try_wait(), Ok(None)) {
             if since.elapsed() > LAST_WORDS {
