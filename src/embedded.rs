@@ -24,11 +24,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::service::service_fn;
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::balancer::{Balancer, Side};
 use crate::listener::{self, Serving};
 
 mod admission;
@@ -190,6 +193,23 @@ impl Embedded {
         self.pods.clone()
     }
 
+    /// Keeps a side's backends what the ready pods are, as a cloud's balancer would, until the task is ended or the cluster is.
+    pub fn keep_backends(&self, balancer: &Balancer, side: Side) -> JoinHandle<()> {
+        let (balancer, mut pods) = (balancer.clone(), self.watch_pods());
+        tokio::spawn(async move {
+            loop {
+                let ready: Vec<SocketAddr> = {
+                    let pods = pods.borrow_and_update();
+                    pods.iter().filter(|pod| pod.ready).map(|pod| pod.address).collect()
+                };
+                balancer.set_backends(side, ready);
+                if pods.changed().await.is_err() {
+                    return;
+                }
+            }
+        })
+    }
+
     /// Sets what goes wrong in every pod from now on.
     pub fn set_fault(&self, fault: Fault) {
         self.pod_faults.set(fault);
@@ -225,6 +245,19 @@ impl Embedded {
         // The drain comes first, so that no watch can start between the cut and the end.
         tokio::join!(serving.drain(SHUTDOWN_GRACE), async { server.cut.send_modify(|cuts| *cuts += 1) });
     }
+}
+
+/// Applies an object as `kubectl apply` does.
+pub async fn apply(client: &kube::Client, object: &DynamicObject) -> kube::Result<()> {
+    let types = object.types.clone().unwrap_or_default();
+    let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &types.kind));
+    let api: Api<DynamicObject> = match &object.metadata.namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    };
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    api.patch(name, &PatchParams::apply("kubectl"), &Patch::Apply(object)).await.map(drop)
 }
 
 fn serve(listener: TcpListener, server: Arc<Server>) -> io::Result<Serving> {

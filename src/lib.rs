@@ -39,6 +39,7 @@ pub mod drive;
 pub mod embedded;
 pub mod fence;
 pub mod gate;
+mod http;
 pub mod listener;
 pub mod migration;
 pub mod observe;

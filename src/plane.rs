@@ -16,6 +16,7 @@ pub mod sheet;
 pub mod webhook;
 
 use async_trait::async_trait;
+use serde::de::DeserializeOwned;
 
 use self::sheet::Sheet;
 use crate::fence::{Fence, Fenced};
@@ -152,6 +153,11 @@ pub trait Plane: Send + Sync {
 
     /// Lets no new connection reach the source, whatever its sessions say. Idempotent.
     async fn drain_source(&self, fence: &Fence) -> Result<(), PlaneError>;
+}
+
+/// A setting that `observe` reported, in the driver's own form.
+fn recorded<T: DeserializeOwned>(setting: &serde_json::Value) -> Result<T, PlaneError> {
+    T::deserialize(setting).map_err(|_| PlaneError::Malformed { what: "the recorded setting".to_owned() })
 }
 
 /// The sheet of every driver.

@@ -87,7 +87,7 @@ impl Cluster {
         labels: &str,
     ) -> Result<Vec<Manifest>, ClusterError> {
         let collection = Collection::new(resource, namespace, labels);
-        self.collect(&collection, forget_owners, |manifest| manifest).await.map(|(objects, _)| objects)
+        self.collect(&collection, forget_owners).await
     }
 
     /// Every object of a collection, as much of each as `depth` says, and of its metadata what `trim` leaves.
@@ -101,37 +101,31 @@ impl Cluster {
     ) -> Result<Vec<Manifest>, ClusterError> {
         let only_metadata = depth == Depth::Metadata;
         let collection = Collection { only_metadata, ..Collection::new(resource, namespace, labels) };
-        self.collect(&collection, trim, |manifest| manifest).await.map(|(objects, _)| objects)
+        self.collect(&collection, trim).await
     }
 
-    /// What `take` leaves of every object of a collection, and the version of the list.
+    /// Every object of a collection.
     ///
     /// Where reading takes so long that the server forgets what it began with, it is read once more in one piece.
-    pub(super) async fn collect<T>(
-        &self,
-        collection: &Collection,
-        trim: Trim,
-        take: impl Fn(Manifest) -> T + Send + Sync,
-    ) -> Result<(Vec<T>, String), ClusterError> {
-        match self.collect_by(collection, Some(PAGE), trim, &take).await {
-            Err(ClusterError::Changed { .. }) => self.collect_by(collection, None, trim, &take).await,
+    async fn collect(&self, collection: &Collection, trim: Trim) -> Result<Vec<Manifest>, ClusterError> {
+        match self.collect_by(collection, Some(PAGE), trim).await {
+            Err(ClusterError::Changed { .. }) => self.collect_by(collection, None, trim).await,
             outcome => outcome,
         }
     }
 
-    async fn collect_by<T>(
+    async fn collect_by(
         &self,
         collection: &Collection,
         limit: Option<u32>,
         trim: Trim,
-        take: &(impl Fn(Manifest) -> T + Send + Sync),
-    ) -> Result<(Vec<T>, String), ClusterError> {
+    ) -> Result<Vec<Manifest>, ClusterError> {
         let mut taken = Vec::new();
         let mut from = String::new();
         loop {
-            let page = self.page(collection, limit, &from, trim, |manifest| taken.push(take(manifest))).await?;
+            let page = self.page(collection, limit, &from, trim, |manifest| taken.push(manifest)).await?;
             match page.next {
-                last if last.is_empty() => return Ok((taken, page.version)),
+                last if last.is_empty() => return Ok(taken),
                 next => from = next,
             }
         }

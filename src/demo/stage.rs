@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
-use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, ListParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -16,7 +16,7 @@ use crate::balancer::{Balancer, Config, Side};
 use crate::cluster::Link;
 use crate::drive::{Attempt, Driver, Seat, StartError, World};
 use crate::embedded::traffic::{Load, Traffic};
-use crate::embedded::{ClientError, Embedded, Shape};
+use crate::embedded::{self, ClientError, Embedded, Shape};
 use crate::observe::clock::Clock;
 use crate::plane::embedded::Embedded as Plane;
 use crate::policy::{Assignment, InvalidInput, SourceFile, load};
@@ -100,12 +100,12 @@ impl Stage {
         let blue = Embedded::start("blue", Shape::V1_20).await?;
         let green = Embedded::start("green", Shape::V1_37).await?;
         let clients = Clients { blue: blue.client()?, green: green.client()? };
-        for object in serde_json::from_str::<Vec<Value>>(WORKLOAD)? {
-            create(&clients.blue, object).await?;
+        for object in serde_json::from_str::<Vec<DynamicObject>>(WORKLOAD)? {
+            embedded::apply(&clients.blue, &object).await?;
         }
         let balancer = Balancer::start(Config::new(SocketAddr::from(([127, 0, 0, 1], 0)))).await?;
         let sides = [(&blue, Side::Source), (&green, Side::Target)];
-        let followers = sides.map(|(cluster, side)| follow(&balancer, side, cluster)).into();
+        let followers = sides.map(|(cluster, side)| cluster.keep_backends(&balancer, side)).into();
         balancer.until_healthy(Side::Source, 3).await;
         let traffic = Traffic::start(Load { rate, duration: PLAYTIME, ..Load::new(balancer.address()) });
         let state = tempfile::Builder::new().prefix("crossfade-demo-").tempdir()?;
@@ -209,39 +209,8 @@ impl Stage {
     }
 }
 
-/// Keeps a side's backends what the cluster's ready pods are, as a cloud's balancer would.
-fn follow(balancer: &Balancer, side: Side, cluster: &Embedded) -> JoinHandle<()> {
-    let (balancer, mut pods) = (balancer.clone(), cluster.watch_pods());
-    tokio::spawn(async move {
-        loop {
-            let ready: Vec<SocketAddr> = {
-                let pods = pods.borrow_and_update();
-                pods.iter().filter(|pod| pod.ready).map(|pod| pod.address).collect()
-            };
-            balancer.set_backends(side, ready);
-            if pods.changed().await.is_err() {
-                return;
-            }
-        }
-    })
-}
-
 fn api(client: &kube::Client, version: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
     let (group, version) = version.split_once('/').unwrap_or(("", version));
     let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
     Api::namespaced_with(client.clone(), "shop", &resource)
-}
-
-async fn create(client: &kube::Client, object: Value) -> Result<(), StageError> {
-    let object: DynamicObject = serde_json::from_value(object)?;
-    let types = object.types.clone().unwrap_or_default();
-    let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &types.kind));
-    let api: Api<DynamicObject> = match &object.metadata.namespace {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-        None => Api::all_with(client.clone(), &resource),
-    };
-    let name = object.metadata.name.clone().unwrap_or_default();
-    api.patch(&name, &PatchParams::apply("kubectl"), &Patch::Apply(&object)).await?;
-    Ok(())
 }

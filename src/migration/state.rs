@@ -34,7 +34,7 @@ pub struct State {
     pub ledger: Arc<BTreeMap<Name, Entry>>,
     /// The last answers to people. A crash may have kept them from being given: a command that comes again gets the same
     /// answer, and is not obeyed twice.
-    #[serde(default, skip_serializing_if = "nothing")]
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub answers: Arc<[Reply]>,
     /// Since when it has been at work on this phase or step; deadlines run from here. `None` while it waits for a person or
     /// for a time that the policy names.
@@ -54,10 +54,6 @@ pub struct State {
     /// A person's word that many objects may be deleted on the target because they are gone from the source; until they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub letting: Option<Letting>,
-}
-
-fn nothing(answers: &Arc<[Reply]>) -> bool {
-    answers.is_empty()
 }
 
 /// A person's word that much may go.

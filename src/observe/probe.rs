@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use super::counters::History;
 use crate::analysis::questions::Questions;
 use crate::analysis::record;
+use crate::http;
 use crate::migration::snapshot::{Counters, MetricSample};
 use crate::policy::metric::{ProbeSpec, ProbeWay};
 use crate::policy::{Assignment, MetricSource, Name};
@@ -91,11 +92,8 @@ struct Clients {
 
 impl Clients {
     fn new() -> reqwest::Result<Self> {
-        // Whoever installed a provider first has decided; an error here says no more than that.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         // A new connection each time: one that was open before says little about who comes now. And no proxy: it would answer for us.
-        let fresh =
-            || Client::builder().redirect(reqwest::redirect::Policy::none()).pool_max_idle_per_host(0).no_proxy();
+        let fresh = || http::client().pool_max_idle_per_host(0).no_proxy();
         Ok(Self { http: fresh().build()?, grpc: fresh().http2_prior_knowledge().build()? })
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::sheet::{Affinity, Condition, Connections, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
-use super::{Plane, PlaneError};
+use super::{Plane, PlaneError, recorded};
 use crate::fence::Fence;
 use crate::migration::snapshot::{Counters, PlaneView, SideView};
 use crate::policy::Weight;
@@ -147,11 +147,6 @@ fn side(side: Side) -> SideView {
     SideView { usable, in_flight: in_flight.unwrap_or_default(), counters }
 }
 
-fn recorded(setting: &Value) -> Result<Setting, PlaneError> {
-    let malformed = |_| PlaneError::Malformed { what: "the recorded setting".to_owned() };
-    serde_json::from_value(setting.clone()).map_err(malformed)
-}
-
 #[async_trait]
 impl<L: Line> Plane for Spoken<L> {
     fn sheet(&self) -> Sheet {
@@ -171,7 +166,7 @@ impl<L: Line> Plane for Spoken<L> {
     }
 
     fn propose(&self, view: &PlaneView, weight: Weight) -> Result<(), PlaneError> {
-        let step = recorded(&view.setting)?.step.max(1);
+        let step = recorded::<Setting>(&view.setting)?.step.max(1);
         let points = weight.basis_points();
         if points.is_multiple_of(step) || weight == Weight::FULL {
             return Ok(());
@@ -187,13 +182,13 @@ impl<L: Line> Plane for Spoken<L> {
         if !view.weight.is_between(from, to) {
             return Err(PlaneError::Changed { from, to, observed: view.weight });
         }
-        let origin = recorded(origin)?.theirs;
+        let origin = recorded::<Setting>(origin)?.theirs;
         fence.check(WRITE)?;
         self.ask(Verb::Shift { from, to, origin: &origin }).await.map(drop)
     }
 
     async fn restore(&self, fence: &Fence, setting: &Value) -> Result<(), PlaneError> {
-        let setting = recorded(setting)?.theirs;
+        let setting = recorded::<Setting>(setting)?.theirs;
         fence.check(WRITE)?;
         self.ask(Verb::Restore { setting: &setting }).await.map(drop)
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::sheet::{Affinity, Condition, Connections, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
-use super::{Plane, PlaneError};
+use super::{Plane, PlaneError, recorded};
 use crate::balancer::{Balancer, Side};
 use crate::fence::Fence;
 use crate::migration::snapshot::{Counters, PlaneView, SideView};
@@ -91,8 +91,7 @@ impl Plane for Embedded {
     }
 
     async fn restore(&self, fence: &Fence, setting: &serde_json::Value) -> Result<(), PlaneError> {
-        let recorded: Weight = serde_json::from_value(setting.clone())
-            .map_err(|_| PlaneError::Malformed { what: "the recorded setting".to_owned() })?;
+        let recorded: Weight = recorded(setting)?;
         let observed = self.balancer.weight();
         self.change(fence, observed, recorded, observed)
     }

@@ -30,7 +30,7 @@ use async_trait::async_trait;
 use self::runtime::Runtime;
 use self::weights::{Server, Sides};
 use super::sheet::{Affinity, Condition, Connections, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
-use super::{Plane, PlaneError};
+use super::{Plane, PlaneError, recorded};
 use crate::fence::Fence;
 use crate::migration::snapshot::{Counters, PlaneView, SideView};
 use crate::policy::{HaproxySpec, Weight};
@@ -184,7 +184,7 @@ impl Plane for Haproxy {
     }
 
     fn propose(&self, view: &PlaneView, weight: Weight) -> Result<(), PlaneError> {
-        let setting = recorded(&view.setting)?;
+        let setting: Setting = recorded(&view.setting)?;
         let side = |names: &[String]| {
             let servers = names.iter().filter_map(|name| Some((name, *setting.get(name)?)));
             servers.map(|(name, weight)| Server { name: name.clone(), weight, part: weight }).collect()
@@ -216,7 +216,7 @@ impl Plane for Haproxy {
     }
 
     async fn restore(&self, fence: &Fence, setting: &serde_json::Value) -> Result<(), PlaneError> {
-        let recorded = recorded(setting)?;
+        let recorded: Setting = recorded(setting)?;
         let now = self.setting(&self.servers().await?);
         let mut writes: Vec<_> = recorded.iter().filter(|(name, weight)| now.get(*name) != Some(weight)).collect();
         // Who gains comes first, so that at no moment everything is zero.
@@ -233,9 +233,4 @@ impl Plane for Haproxy {
         }
         Ok(())
     }
-}
-
-fn recorded(setting: &serde_json::Value) -> Result<Setting, PlaneError> {
-    let malformed = |_| PlaneError::Malformed { what: "the recorded setting".to_owned() };
-    serde_json::from_value(setting.clone()).map_err(malformed)
 }

@@ -1,12 +1,12 @@
 //! A plane in memory, for tests and for the conformance suite to check itself against.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::sheet::{Affinity, Condition, Connections, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
-use super::{Plane, PlaneError};
+use super::{Plane, PlaneError, recorded};
 use crate::balancer::{Side, Split};
 use crate::fence::Fence;
 use crate::migration::snapshot::{Counters, PlaneView, SideView};
@@ -26,17 +26,16 @@ pub const SHEET: Sheet = Sheet {
     restart: Restart::WithUs,
 };
 
-/// A plane that is one number.
-#[derive(Debug)]
+/// A plane that is one number. Copies are the same plane.
+#[derive(Debug, Clone)]
 pub struct Memory {
-    inner: Mutex<Inner>,
+    inner: Arc<Mutex<Inner>>,
 }
 
 #[derive(Debug)]
 struct Inner {
     split: Split,
     source_drained: bool,
-    writes: Vec<Weight>,
     source: Counted,
     target: Counted,
 }
@@ -57,7 +56,6 @@ impl Inner {
 
     fn write(&mut self, weight: Weight) {
         self.split = self.split.with_weight(weight);
-        self.writes.push(weight);
     }
 }
 
@@ -72,16 +70,12 @@ impl Memory {
     pub fn new(weight: Weight) -> Self {
         let (source, target) = Default::default();
         let split = Split::new(weight);
-        Self { inner: Mutex::new(Inner { split, source_drained: false, writes: Vec::new(), source, target }) }
+        let inner = Inner { split, source_drained: false, source, target };
+        Self { inner: Arc::new(Mutex::new(inner)) }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Every weight ever written, in order.
-    pub fn writes(&self) -> Vec<Weight> {
-        self.inner().writes.clone()
     }
 
     /// Changes the weight behind everybody's back.
@@ -150,8 +144,7 @@ impl Plane for Memory {
     }
 
     async fn restore(&self, fence: &Fence, setting: &serde_json::Value) -> Result<(), PlaneError> {
-        let weight = serde_json::from_value(setting.clone());
-        let weight: Weight = weight.map_err(|_| PlaneError::Malformed { what: "the recorded setting".to_owned() })?;
+        let weight = recorded(setting)?;
         let mut inner = self.inner();
         fence.check(Duration::ZERO)?;
         inner.write(weight);

@@ -35,7 +35,7 @@ use async_trait::async_trait;
 use self::file::{Entry, File};
 use self::process::{Process, Told};
 use super::sheet::{Affinity, Condition, Connections, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
-use super::{Plane, PlaneError};
+use super::{Plane, PlaneError, recorded};
 use crate::fence::Fence;
 use crate::migration::snapshot::{PlaneView, SideView};
 use crate::policy::{NginxSpec, Weight};
@@ -248,9 +248,4 @@ impl Plane for Nginx {
         }
         self.write(fence, &file, &wanted).await
     }
-}
-
-fn recorded(setting: &serde_json::Value) -> Result<Setting, PlaneError> {
-    let malformed = |_| PlaneError::Malformed { what: "the recorded setting".to_owned() };
-    serde_json::from_value(setting.clone()).map_err(malformed)
 }

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::contract::{Line, MOST_BYTES, Spoken, WRITE};
 use super::{Plane, PlaneError};
+use crate::http;
 use crate::policy::WebhookSpec;
 
 /// A server, by its URL.
@@ -21,10 +22,8 @@ struct Server {
 
 /// A driver that asks the server of `spec`. Contacts nobody yet.
 pub fn webhook(spec: WebhookSpec) -> impl Plane {
-    // Whoever installed a provider first has decided; an error here says no more than that.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
-    Spoken(Server { url: spec.url, client: client.map_err(|error| error.to_string()) })
+    let client = http::client().build().map_err(|error| error.to_string());
+    Spoken(Server { url: spec.url, client })
 }
 
 impl Server {

@@ -12,6 +12,7 @@ use reqwest::{Certificate, Client, Identity};
 
 use super::error::PrometheusError;
 use super::keyring::Keyring;
+use crate::http;
 use crate::observe::clock::Moment;
 use crate::policy::Name;
 use crate::policy::prometheus::{self, Login, PrometheusSpec};
@@ -79,8 +80,6 @@ impl Connection {
 
 /// A client that follows nobody elsewhere.
 fn client(spec: &PrometheusSpec, kept: &[Vec<u8>]) -> Result<Client, PrometheusError> {
-    // Whoever installed a provider first has decided; an error here says no more than that.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut kept = kept.iter();
     let mut headers = HeaderMap::new();
     for header in &spec.headers {
@@ -108,7 +107,7 @@ fn client(spec: &PrometheusSpec, kept: &[Vec<u8>]) -> Result<Client, PrometheusE
         }
         None => {}
     }
-    let mut builder = Client::builder().default_headers(headers).redirect(reqwest::redirect::Policy::none());
+    let mut builder = http::client().default_headers(headers);
     if spec.tls.ca.is_some() {
         let pem = kept.next().map_or(&[][..], Vec::as_slice);
         let authorities = Certificate::from_pem_bundle(pem).ok().filter(|all| !all.is_empty());

@@ -8,6 +8,7 @@ use reqwest::header::{COOKIE, SET_COOKIE};
 
 use super::{Beyond, Client, Ground};
 use crate::balancer::Side;
+use crate::http;
 
 /// Clients that ask at the same time.
 const CLIENTS: u64 = 8;
@@ -33,14 +34,8 @@ pub struct Front {
 impl Front {
     /// A new client with a connection of its own, and with cookies where it `keeps` them.
     pub fn client(&self, keeps: bool) -> Box<dyn Client> {
-        // Whoever installed a provider first has decided; an error here says no more than that.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         // One idle connection, so that it is the same one as long as it lasts.
-        let mut client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .pool_max_idle_per_host(1)
-            .timeout(PATIENCE);
+        let mut client = http::client().no_proxy().pool_max_idle_per_host(1).timeout(PATIENCE);
         if !self.url.starts_with("https:") {
             // Reading the machine's authorities takes longer than some hundred requests.
             client = client.tls_certs_only([]);

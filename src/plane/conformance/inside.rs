@@ -1,7 +1,6 @@
 //! The planes of this process, ready to be examined: the one in memory, and the embedded balancer between backends. IO.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,73 +8,33 @@ use async_trait::async_trait;
 use super::backends::Backends;
 use super::{Beyond, Client, Ground, Trouble};
 use crate::balancer::{Balancer, Config, HealthCheck, Side};
-use crate::fence::Fence;
-use crate::migration::snapshot::PlaneView;
+use crate::plane::Plane;
 use crate::plane::embedded::Embedded;
 use crate::plane::memory::Memory;
-use crate::plane::sheet::Sheet;
-use crate::plane::{Plane, PlaneError};
 use crate::policy::Weight;
 
 /// How long a lingering request to memory takes.
 const LINGER: Duration = Duration::from_millis(100);
 
-/// A plane in memory, and clients that ask it directly.
-#[derive(Clone)]
-pub struct Remembered(pub Arc<Memory>);
-
 #[async_trait]
-impl Plane for Remembered {
-    fn sheet(&self) -> Sheet {
-        self.0.sheet()
-    }
-
-    async fn observe(&self) -> Result<PlaneView, PlaneError> {
-        self.0.observe().await
-    }
-
-    fn propose(&self, view: &PlaneView, weight: Weight) -> Result<(), PlaneError> {
-        self.0.propose(view, weight)
-    }
-
-    async fn shift(
-        &self,
-        fence: &Fence,
-        from: Weight,
-        to: Weight,
-        origin: &serde_json::Value,
-    ) -> Result<(), PlaneError> {
-        self.0.shift(fence, from, to, origin).await
-    }
-
-    async fn restore(&self, fence: &Fence, setting: &serde_json::Value) -> Result<(), PlaneError> {
-        self.0.restore(fence, setting).await
-    }
-
-    async fn drain_source(&self, fence: &Fence) -> Result<(), PlaneError> {
-        self.0.drain_source(fence).await
-    }
-}
-
-#[async_trait]
-impl Client for Remembered {
+impl Client for Memory {
     async fn ask(&mut self) -> Option<Side> {
         tokio::task::yield_now().await;
-        let side = self.0.begin();
-        self.0.done(side);
+        let side = self.begin();
+        self.done(side);
         Some(side)
     }
 
     async fn linger(&mut self) -> Result<Option<Side>, Beyond> {
-        let side = self.0.begin();
+        let side = self.begin();
         tokio::time::sleep(LINGER).await;
-        self.0.done(side);
+        self.done(side);
         Ok(Some(side))
     }
 }
 
 #[async_trait]
-impl Ground for Remembered {
+impl Ground for Memory {
     fn driver(&self) -> Box<dyn Plane> {
         Box::new(self.clone())
     }
@@ -85,12 +44,12 @@ impl Ground for Remembered {
     }
 
     async fn admit(&self) -> Result<(), Beyond> {
-        self.0.admit();
+        Memory::admit(self);
         Ok(())
     }
 
     async fn meddle(&self, to: Weight) -> Result<(), Beyond> {
-        self.0.drift(to);
+        self.drift(to);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::http;
 use crate::observe::clock::Moment;
 use crate::plane::PlaneError;
 
@@ -33,6 +34,7 @@ const ENDING: &str = "nginx: worker process is shutting down";
 pub(super) struct Process {
     config: PathBuf,
     status: String,
+    client: Result<reqwest::Client, String>,
 }
 
 /// What a worker says.
@@ -44,14 +46,17 @@ pub(super) struct Told {
 
 impl Process {
     pub(super) fn new(config: PathBuf, status: String) -> Self {
-        Self { config, status }
+        // A connection for each question: a kept one would be answered by the worker it was opened to.
+        let client = http::client().no_proxy().pool_max_idle_per_host(0).tls_certs_only([]).build();
+        Self { config, status, client: client.map_err(|error| error.to_string()) }
     }
 
     /// What the worker that takes a new connection says.
     pub(super) async fn told(&self) -> Result<Told, PlaneError> {
         let address = || self.status.clone();
-        let client = client()
-            .map_err(|error| PlaneError::Unreachable { address: address(), source: io::Error::other(error) })?;
+        let unable =
+            |why: &String| PlaneError::Unreachable { address: address(), source: io::Error::other(why.clone()) };
+        let client = self.client.as_ref().map_err(unable)?;
         let asked = async {
             let answer = client.get(&self.status).send().await?;
             Ok::<_, reqwest::Error>((answer.status(), answer.text().await?))
@@ -110,18 +115,6 @@ impl Process {
             Err(_) => Err(PlaneError::TimedOut { address: told(), seconds: PATIENCE.as_secs() }),
         }
     }
-}
-
-/// A client that opens a connection for each question: a kept one would be answered by the worker it was opened to.
-fn client() -> reqwest::Result<reqwest::Client> {
-    // Whoever installed a provider first has decided; an error here says no more than that.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .pool_max_idle_per_host(0)
-        .tls_certs_only([])
-        .build()
 }
 
 /// How many workers still end what they began, of the nginx that `worker` belongs to.

@@ -6,23 +6,17 @@ use std::path::PathBuf;
 
 use super::super::cursor::Cursor;
 use super::super::types::{HaproxyAddress, HaproxySpec};
+use super::planes::servers;
 
 /// A backend of a running HAProxy.
 pub(super) fn haproxy(at: &Cursor<'_>) -> Option<HaproxySpec> {
     let mut fields = at.fields()?;
     let address = fields.require("address").and_then(|at| address(&at));
     let backend = fields.require("backend").and_then(|at| name(&at));
-    let source = fields.require("source").and_then(|at| at.each_once(|item| name(&item)));
-    let target = fields.require("target").and_then(|at| {
-        at.each_once(|item| match name(&item)? {
-            name if source.as_ref().is_some_and(|source| source.contains(&name)) => {
-                item.refuse(format!("server {name} is on the source's side too"), Some("a server leads to one cluster"))
-            }
-            name => Some(name),
-        })
-    });
+    let sides = servers(&mut fields, name);
     fields.finish();
-    Some(HaproxySpec { address: address?, backend: backend?, source: source?, target: target? })
+    let (source, target) = sides?;
+    Some(HaproxySpec { address: address?, backend: backend?, source, target })
 }
 
 /// A name as HAProxy allows it. It goes to the Runtime API as it is written, where a space or a `;` begins something else.

@@ -33,18 +33,27 @@ fn nginx(at: &Cursor<'_>) -> Option<NginxSpec> {
     let file = fields.require("file").and_then(|at| path(&at));
     let status = fields.require("status").and_then(|at| url(&at));
     let upstream = fields.require("upstream").and_then(|at| word(&at));
-    let source = fields.require("source").and_then(|at| at.each_once(|item| word(&item)));
+    let sides = servers(&mut fields, word);
+    fields.finish();
+    let (source, target) = sides?;
+    Some(NginxSpec { config: config?, file: file?, status: status?, upstream: upstream?, source, target })
+}
+
+/// The servers of source and target, none of them on both sides.
+pub(super) fn servers(
+    fields: &mut Fields<'_>,
+    name: fn(&Cursor<'_>) -> Option<String>,
+) -> Option<(Vec<String>, Vec<String>)> {
+    let source = fields.require("source").and_then(|at| at.each_once(|item| name(&item)));
     let target = fields.require("target").and_then(|at| {
-        at.each_once(|item| match word(&item)? {
+        at.each_once(|item| match name(&item)? {
             name if source.as_ref().is_some_and(|source| source.contains(&name)) => {
                 item.refuse(format!("server {name} is on the source's side too"), Some("a server leads to one cluster"))
             }
             name => Some(name),
         })
     });
-    fields.finish();
-    let (source, target) = (source?, target?);
-    Some(NginxSpec { config: config?, file: file?, status: status?, upstream: upstream?, source, target })
+    source.zip(target)
 }
 
 fn exec(at: &Cursor<'_>) -> Option<ExecSpec> {

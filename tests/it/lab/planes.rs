@@ -8,10 +8,9 @@ mod nginx;
 mod part;
 mod several;
 
-use std::sync::Arc;
-
-use crossfade::plane::conformance::inside::{Balanced, Remembered};
+use crossfade::plane::conformance::inside::Balanced;
 use crossfade::plane::conformance::{Effort, Ground, Matrix, Property, Verdict, examine};
+use crossfade::plane::memory::Memory;
 use crossfade::plane::sheet::Sheets;
 use crossfade::plane::{PlaneError, SHEETS};
 
@@ -52,7 +51,7 @@ fn kept(mark: &str) -> String {
 }
 
 async fn remembered() -> Vec<(Property, Verdict)> {
-    let memory = Remembered(Arc::default());
+    let memory = Memory::default();
     examined(&memory, &memory).await.unwrap()
 }
 

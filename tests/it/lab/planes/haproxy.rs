@@ -5,33 +5,21 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 
 use async_trait::async_trait;
 use crossfade::balancer::Side;
 use crossfade::plane::Plane;
-use crossfade::plane::conformance::backends::Backends;
-use crossfade::plane::conformance::front::Front;
 use crossfade::plane::conformance::{Beyond, Client, Ground, Property, Trouble, Verdict};
 use crossfade::plane::haproxy::Haproxy;
 use crossfade::policy::{HaproxyAddress, HaproxySpec, Weight};
-use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 
-use super::part::{Part, free_address, send, until, until_it_serves};
+use super::part::{Site, lie, send, until, until_it_serves};
 
 /// What each server of a side weighs in the file; the target's begin at 0.
 const WEIGHT: u32 = 100;
 
-pub struct Balanced {
-    directory: TempDir,
-    address: SocketAddr,
-    front: Front,
-    servers: [Vec<SocketAddr>; 2],
-    backends: Option<Backends>,
-    process: Mutex<Option<Part>>,
-}
+pub struct Balanced(Site);
 
 pub async fn examined() -> Vec<(Property, Verdict)> {
     let (even, uneven) = (Balanced::start(2, 2).await, Balanced::start(1, 3).await);
@@ -40,38 +28,29 @@ pub async fn examined() -> Vec<(Property, Verdict)> {
 
 impl Balanced {
     pub async fn start(source: usize, target: usize) -> Self {
-        let backends = Backends::start(source, target).await.unwrap();
-        let servers = [Side::Source, Side::Target].map(|side| backends.addresses(side));
-        Self::before(servers, Backends::front, Some(backends)).await
+        Self::on(Site::between(source, target).await).await
     }
 
-    /// Before servers of the source and of the target that somebody started.
-    pub async fn before(
-        servers: [Vec<SocketAddr>; 2],
-        front: fn(SocketAddr) -> Front,
-        backends: Option<Backends>,
-    ) -> Self {
-        let (address, directory) = (free_address(), tempfile::tempdir().unwrap());
-        let plane = Self { directory, address, front: front(address), servers, backends, process: Mutex::default() };
+    pub async fn on(site: Site) -> Self {
+        let plane = Self(site);
         std::fs::write(plane.file("haproxy.cfg"), plane.configuration()).unwrap();
-        plane.run().await;
+        let mut command = Command::new("haproxy");
+        command.args(["-W", "-db", "-f"]).arg(plane.file("haproxy.cfg"));
+        plane.0.run(&mut command);
+        until_it_serves(&plane).await;
         plane
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.0.file(name)
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    fn addresses(&self, side: Side) -> &[SocketAddr] {
-        &self.servers[usize::from(side == Side::Target)]
+        self.0.address
     }
 
     fn servers(&self, side: Side) -> Vec<String> {
-        (0..self.addresses(side).len()).map(|index| format!("{side}-{index}")).collect()
+        (0..self.0.servers(side).len()).map(|index| format!("{side}-{index}")).collect()
     }
 
     /// A backend with a cookie for those who keep it, a server that nobody may touch, and a backend of somebody else.
@@ -87,21 +66,14 @@ impl Balanced {
              \x20   server spare 127.0.0.1:9 weight 33 disabled\n",
             self.file("socket").display(),
             self.file("weak").display(),
-            self.address
+            self.address()
         );
         for (side, weight) in [(Side::Source, WEIGHT), (Side::Target, 0)] {
-            for (name, address) in self.servers(side).iter().zip(self.addresses(side)) {
+            for (name, address) in self.servers(side).iter().zip(self.0.servers(side)) {
                 text += &format!("    server {name} {address} cookie {name} weight {weight}\n");
             }
         }
         text
-    }
-
-    async fn run(&self) {
-        let mut command = Command::new("haproxy");
-        command.args(["-W", "-db", "-f"]).arg(self.file("haproxy.cfg"));
-        *self.process.lock().unwrap() = Some(Part::start(&mut command, &self.file("log")));
-        until_it_serves(self).await;
     }
 
     /// One command, as an operator gives it.
@@ -118,7 +90,7 @@ impl Balanced {
     }
 
     pub fn directory(&self) -> &Path {
-        self.directory.path()
+        self.0.directory()
     }
 
     pub fn spec(&self) -> HaproxySpec {
@@ -136,13 +108,8 @@ impl Balanced {
         let listener = UnixListener::bind(&path).unwrap();
         tokio::spawn(async move {
             let mut open = Vec::new();
-            while let Ok((mut stream, _)) = listener.accept().await {
-                if let Some(answer) = answer {
-                    let _ = stream.read(&mut [0; 512]).await;
-                    let _ = stream.write_all(answer.as_bytes()).await;
-                } else {
-                    open.push(stream);
-                }
+            while let Ok((stream, _)) = listener.accept().await {
+                open.extend(lie(stream, answer).await);
             }
         });
         self.at(path)
@@ -160,7 +127,7 @@ impl Ground for Balanced {
     }
 
     fn client(&self, keeps: bool) -> Box<dyn Client> {
-        self.front.client(keeps)
+        self.0.client(keeps)
     }
 
     async fn admit(&self) -> Result<(), Beyond> {
@@ -183,8 +150,7 @@ impl Ground for Balanced {
     /// A reload: the file's weights come back.
     async fn restart(&self) -> Result<(), Beyond> {
         let old = self.say("show info");
-        let process = self.process.lock().unwrap().as_ref().map(Part::id).unwrap();
-        send("USR2", process);
+        send("USR2", self.0.process());
         let worker = |info: &str| info.lines().find(|line| line.starts_with("Pid:")).map(str::to_owned);
         until("another worker answers", || worker(&self.say("show info")) != worker(&old)).await;
         until_it_serves(self).await;
@@ -203,13 +169,7 @@ impl Ground for Balanced {
     }
 
     async fn lose_target(&self, back: bool) -> Result<(), Beyond> {
-        let backends = self.backends.as_ref().ok_or(Beyond("its backends are somebody else's"))?;
-        if back {
-            backends.restart(Side::Target).await.unwrap();
-        } else {
-            backends.stop(Side::Target).await;
-        }
-        Ok(())
+        self.0.lose_target(back).await
     }
 
     fn too_fine(&self) -> Option<Weight> {

@@ -4,28 +4,19 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 
 use async_trait::async_trait;
 use crossfade::balancer::Side;
 use crossfade::plane::Plane;
-use crossfade::plane::conformance::backends::Backends;
-use crossfade::plane::conformance::front::Front;
 use crossfade::plane::conformance::{Beyond, Client, Ground, Property, Trouble, Verdict};
 use crossfade::plane::nginx::Nginx;
 use crossfade::policy::{NginxSpec, Weight};
-use tempfile::TempDir;
 
-use super::part::{Part, free_address, liar, send, until_it_serves};
+use super::part::{Site, free_address, liar, send, until_it_serves};
 
 pub struct Proxied {
-    directory: TempDir,
-    address: SocketAddr,
+    site: Site,
     status: SocketAddr,
-    front: Front,
-    servers: [Vec<SocketAddr>; 2],
-    backends: Option<Backends>,
-    process: Mutex<Option<Part>>,
 }
 
 pub async fn examined() -> Vec<(Property, Verdict)> {
@@ -35,23 +26,13 @@ pub async fn examined() -> Vec<(Property, Verdict)> {
 
 impl Proxied {
     pub async fn start(source: usize, target: usize) -> Self {
-        let backends = Backends::start(source, target).await.unwrap();
-        let servers = [Side::Source, Side::Target].map(|side| backends.addresses(side));
-        Self::before(servers, Backends::front, Some(backends)).await
+        Self::on(Site::between(source, target).await).await
     }
 
-    /// Before servers of the source and of the target that somebody started.
-    pub async fn before(
-        servers: [Vec<SocketAddr>; 2],
-        front: fn(SocketAddr) -> Front,
-        backends: Option<Backends>,
-    ) -> Self {
-        let (address, status) = (free_address(), free_address());
-        let directory = tempfile::tempdir().unwrap();
+    pub async fn on(site: Site) -> Self {
         // Its workers are of another user and look for their own files in it.
-        std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        let plane =
-            Self { front: front(address), directory, address, status, servers, backends, process: Mutex::default() };
+        std::fs::set_permissions(site.directory(), PermissionsExt::from_mode(0o755)).unwrap();
+        let plane = Self { site, status: free_address() };
         std::fs::write(plane.file("checkout.conf"), plane.upstream()).unwrap();
         std::fs::write(plane.file("nginx.conf"), plane.configuration()).unwrap();
         plane.run().await;
@@ -59,15 +40,15 @@ impl Proxied {
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.site.address
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.site.file(name)
     }
 
     pub fn servers(&self, side: Side) -> Vec<String> {
-        self.servers[usize::from(side == Side::Target)].iter().map(SocketAddr::to_string).collect()
+        self.site.servers(side).iter().map(SocketAddr::to_string).collect()
     }
 
     /// The file that the driver writes to, as somebody wrote it by hand.
@@ -83,7 +64,7 @@ impl Proxied {
     }
 
     fn configuration(&self) -> String {
-        let at = self.directory.path().display();
+        let at = self.site.directory().display();
         format!(
             "worker_processes 2;\npid {at}/pid;\nerror_log {at}/log;\nevents {{ worker_connections 512; }}\nhttp {{\n\
              \x20 access_log off;\n  include {at}/checkout.conf;\n  client_body_temp_path {at}/body;\n  proxy_temp_path {at}/proxy;\n\
@@ -91,14 +72,15 @@ impl Proxied {
              \x20 server {{\n    listen {};\n    location / {{\n      proxy_pass http://checkout;\n      proxy_http_version 1.1;\n\
              \x20     proxy_set_header Connection \"\";\n    }}\n  }}\n\
              \x20 server {{\n    listen {};\n    location = / {{ return 200 \"$pid $crossfade_checkout\"; }}\n  }}\n}}\n",
-            self.address, self.status
+            self.address(),
+            self.status
         )
     }
 
     async fn run(&self) {
         let mut command = Command::new("nginx");
         command.arg("-c").arg(self.file("nginx.conf")).args(["-g", "daemon off;"]);
-        *self.process.lock().unwrap() = Some(Part::start(&mut command, &self.file("output")));
+        self.site.run(&mut command);
         until_it_serves(self).await;
     }
 
@@ -155,7 +137,7 @@ impl Ground for Proxied {
     }
 
     fn client(&self, keeps: bool) -> Box<dyn Client> {
-        self.front.client(keeps)
+        self.site.client(keeps)
     }
 
     /// A drained side is one at zero, which the next weight ends.
@@ -170,9 +152,8 @@ impl Ground for Proxied {
 
     /// Ended and started: the file is what it finds.
     async fn restart(&self) -> Result<(), Beyond> {
-        let process = self.process.lock().unwrap().take().unwrap();
-        send("QUIT", process.id());
-        process.ended().await;
+        send("QUIT", self.site.process());
+        self.site.ended().await;
         self.run().await;
         Ok(())
     }
@@ -196,14 +177,9 @@ impl Ground for Proxied {
     }
 
     async fn lose_target(&self, back: bool) -> Result<(), Beyond> {
-        let backends = self.backends.as_ref().ok_or(Beyond("its backends are somebody else's"))?;
-        if back {
-            backends.restart(Side::Target).await.unwrap();
-            // nginx asks a server again ten seconds after it failed, unless it begins anew.
-            return self.restart().await;
-        }
-        backends.stop(Side::Target).await;
-        Ok(())
+        self.site.lose_target(back).await?;
+        // nginx asks a server again ten seconds after it failed, unless it begins anew.
+        if back { self.restart().await } else { Ok(()) }
     }
 
     fn too_fine(&self) -> Option<Weight> {

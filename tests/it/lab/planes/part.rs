@@ -1,13 +1,18 @@
 //! A program started for one test: its directory, its process, its end.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
+use crossfade::balancer::Side;
 use crossfade::observe::clock::Moment;
-use crossfade::plane::conformance::Ground;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use crossfade::plane::conformance::backends::Backends;
+use crossfade::plane::conformance::front::Front;
+use crossfade::plane::conformance::{Beyond, Client, Ground};
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Longest wait for a part to do what it was told.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -55,9 +60,84 @@ impl Drop for Part {
     }
 }
 
+/// A program of a directory of its own between clients and servers: what HAProxy and nginx have in common.
+pub struct Site {
+    directory: TempDir,
+    pub address: SocketAddr,
+    front: Front,
+    servers: [Vec<SocketAddr>; 2],
+    backends: Option<Backends>,
+    process: Mutex<Option<Part>>,
+}
+
+impl Site {
+    /// Before so many backends of its own on each side.
+    pub async fn between(source: usize, target: usize) -> Self {
+        let backends = Backends::start(source, target).await.unwrap();
+        let servers = [Side::Source, Side::Target].map(|side| backends.addresses(side));
+        Self { backends: Some(backends), ..Self::before(servers, Backends::front) }
+    }
+
+    /// Before servers of the source and of the target that somebody started.
+    pub fn before(servers: [Vec<SocketAddr>; 2], front: fn(SocketAddr) -> Front) -> Self {
+        let (address, directory) = (free_address(), tempfile::tempdir().unwrap());
+        Self { directory, address, front: front(address), servers, backends: None, process: Mutex::default() }
+    }
+
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory().join(name)
+    }
+
+    pub fn servers(&self, side: Side) -> &[SocketAddr] {
+        &self.servers[usize::from(side == Side::Target)]
+    }
+
+    pub fn client(&self, keeps: bool) -> Box<dyn Client> {
+        self.front.client(keeps)
+    }
+
+    /// Starts the program; it serves once somebody is answered.
+    pub fn run(&self, command: &mut Command) {
+        *self.process.lock().unwrap() = Some(Part::start(command, &self.file("output")));
+    }
+
+    pub fn process(&self) -> u32 {
+        self.process.lock().unwrap().as_ref().map(Part::id).unwrap()
+    }
+
+    /// Waits for the end of the program, which somebody has told to end.
+    pub async fn ended(&self) {
+        let process = self.process.lock().unwrap().take().unwrap();
+        process.ended().await;
+    }
+
+    /// Takes the target's servers away, or brings them `back`.
+    pub async fn lose_target(&self, back: bool) -> Result<(), Beyond> {
+        let backends = self.backends.as_ref().ok_or(Beyond("its backends are somebody else's"))?;
+        if back {
+            backends.restart(Side::Target).await.unwrap();
+        } else {
+            backends.stop(Side::Target).await;
+        }
+        Ok(())
+    }
+}
+
 pub fn send(signal: &str, process: u32) {
     let sent = Command::new("kill").args([&format!("-{signal}"), &process.to_string()]).status().unwrap();
     assert!(sent.success());
+}
+
+/// Answers as told, or never: then what was opened has to be kept open.
+pub async fn lie<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, answer: Option<&'static str>) -> Option<S> {
+    let Some(answer) = answer else { return Some(stream) };
+    let _ = stream.read(&mut [0; 4096]).await;
+    let _ = stream.write_all(answer.as_bytes()).await;
+    None
 }
 
 /// Where somebody answers everybody as told, or never.
@@ -66,13 +146,8 @@ pub async fn liar(answer: Option<&'static str>) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         let mut open = Vec::new();
-        while let Ok((mut stream, _)) = listener.accept().await {
-            if let Some(answer) = answer {
-                let _ = stream.read(&mut [0; 4096]).await;
-                let _ = stream.write_all(answer.as_bytes()).await;
-            } else {
-                open.push(stream);
-            }
+        while let Ok((stream, _)) = listener.accept().await {
+            open.extend(lie(stream, answer).await);
         }
     });
     address

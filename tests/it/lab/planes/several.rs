@@ -9,20 +9,19 @@ use crossfade::balancer::{Balancer, Config, Side};
 use crossfade::cluster::Link;
 use crossfade::drive::{Attempt, Driver, Seat, World};
 use crossfade::embedded::traffic::{Load, Traffic};
-use crossfade::embedded::{Embedded, Shape};
+use crossfade::embedded::{Embedded, Shape, apply};
 use crossfade::migration::{Command, Phase, Request, WaitingOn};
 use crossfade::observe::clock::Moment;
 use crossfade::plane::Plane;
 use crossfade::plane::conformance::Ground;
 use crossfade::plane::conformance::front::Front;
 use crossfade::policy::{Assignment, SourceFile, Weight, load};
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
-use kube::core::{ApiResource, GroupVersionKind};
+use kube::api::DynamicObject;
 
 use super::super::stage::root;
 use super::haproxy::Balanced;
 use super::nginx::Proxied;
-use super::part::until;
+use super::part::{Site, until};
 
 const DEFINITIONS: &str = r#"
 apiVersion: crossfade.dev/v1alpha1
@@ -72,22 +71,8 @@ struct Stage {
 /// One address for the pods of a cluster, whichever are ready.
 async fn front(cluster: &Embedded) -> Balancer {
     let balancer = Balancer::start(Config::new(([127, 0, 0, 1], 0).into())).await.unwrap();
-    follow(&balancer, Side::Source, cluster);
+    cluster.keep_backends(&balancer, Side::Source);
     balancer
-}
-
-fn follow(balancer: &Balancer, side: Side, cluster: &Embedded) {
-    let (balancer, mut pods) = (balancer.clone(), cluster.watch_pods());
-    tokio::spawn(async move {
-        loop {
-            let ready: Vec<SocketAddr> =
-                pods.borrow_and_update().iter().filter(|pod| pod.ready).map(|pod| pod.address).collect();
-            balancer.set_backends(side, ready);
-            if pods.changed().await.is_err() {
-                return;
-            }
-        }
-    });
 }
 
 fn told_by_pods(address: SocketAddr) -> Front {
@@ -100,18 +85,6 @@ fn told_by_pods(address: SocketAddr) -> Front {
     }
 }
 
-async fn create(client: &kube::Client, object: DynamicObject) {
-    let types = object.types.clone().unwrap();
-    let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &types.kind));
-    let api: Api<DynamicObject> = match &object.metadata.namespace {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-        None => Api::all_with(client.clone(), &resource),
-    };
-    let name = object.metadata.name.clone().unwrap();
-    api.patch(&name, &PatchParams::apply("kubectl"), &Patch::Apply(&object)).await.unwrap();
-}
-
 impl Stage {
     async fn set() -> Self {
         let definitions = load(&[SourceFile { name: "a".to_owned(), text: DEFINITIONS.to_owned() }]).unwrap();
@@ -121,17 +94,17 @@ impl Stage {
         let green = Embedded::start("green", Shape::V1_37).await.unwrap();
         let objects = std::fs::read_to_string(root().join("src/demo/workload.json")).unwrap();
         for object in serde_json::from_str::<Vec<DynamicObject>>(&objects).unwrap() {
-            create(&blue.client().unwrap(), object).await;
+            apply(&blue.client().unwrap(), &object).await.unwrap();
         }
         let (blue_front, green_front) = (front(&blue).await, front(&green).await);
         blue_front.until_healthy(Side::Source, 3).await;
         let inner = Balancer::start(Config::new(([127, 0, 0, 1], 0).into())).await.unwrap();
-        follow(&inner, Side::Source, &blue);
-        follow(&inner, Side::Target, &green);
+        blue.keep_backends(&inner, Side::Source);
+        green.keep_backends(&inner, Side::Target);
         inner.until_healthy(Side::Source, 3).await;
         let servers = || [vec![blue_front.address()], vec![green_front.address()]];
-        let edge = Balanced::before(servers(), told_by_pods, None).await;
-        let old = Proxied::before(servers(), told_by_pods, None).await;
+        let edge = Balanced::on(Site::before(servers(), told_by_pods)).await;
+        let old = Proxied::on(Site::before(servers(), told_by_pods)).await;
         let users = [inner.address(), edge.address(), old.address()]
             .map(|address| Traffic::start(Load { rate: RATE, duration: PATIENCE, ..Load::new(address) }));
         let embedded: Box<dyn Plane> = Box::new(crossfade::plane::embedded::Embedded::new(inner.clone()));
