@@ -78,3 +78,54 @@ pub fn follow(since: Since, spec: &MetricSpec, sample: &MetricSample, now: Times
     };
     since.look(now, window, outside, silence)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migration::snapshot::{SidePair, SideSample};
+    use crate::policy::Name;
+    use crate::policy::metric::{Range, Silence, ValueKind, ValueSpec};
+
+    fn queue() -> MetricSpec {
+        let value = ValueSpec {
+            kind: ValueKind::Value,
+            query: "q".into(),
+            total: None,
+            range: Range { min: None, max: Some(5.0) },
+            lasting: SignedDuration::ZERO,
+        };
+        MetricSpec {
+            name: Name::new("queue").unwrap(),
+            source: MetricSource::Value(value),
+            max: 1.0,
+            baseline: None,
+            detect: None,
+            min_samples: 50,
+            silence: Silence::default(),
+        }
+    }
+
+    fn seen(value: f64, count: f64) -> MetricSample {
+        let target = SideSample::Value { value, count: Some(count) };
+        SidePair { source: SideSample::NoData("no series".into()), target }
+    }
+
+    #[test]
+    fn a_number_is_judged_by_its_range() {
+        let known = Known { learnt: None, lasting: Lasting::default(), proof: Proof { above: 2e3, worse: 2e3 } };
+        for (value, expected) in [(5.0, Verdict::Pass), (5.1, Verdict::Fail)] {
+            assert_eq!(judge(&queue(), &seen(value, 50.0), known).verdict, expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_number_behind_which_too_few_requests_stand_is_neither_in_nor_out_of_its_range() {
+        let now = Timestamp::UNIX_EPOCH;
+        let minute = SignedDuration::from_mins(1);
+        for (count, outside, no_data) in [(49.0, SignedDuration::ZERO, minute), (50.0, minute, SignedDuration::ZERO)] {
+            let since = follow(Since::default(), &queue(), &seen(9.0, count), now, minute);
+            let lasting = since.lasting(now + minute);
+            assert_eq!((lasting.outside, lasting.no_data), (outside, no_data), "{count} requests");
+        }
+    }
+}

@@ -124,7 +124,7 @@ impl Report {
             message: decision.waiting.as_ref().map(ToString::to_string),
             waiting: decision.waiting.clone(),
             cause,
-            approvals: state.approvals.clone(),
+            approvals: state.approvals.to_vec(),
             drills: state.drills.clone(),
             policy: PolicyReport {
                 name: state.assignment.policy.name.clone(),

@@ -43,8 +43,8 @@ pub struct State {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retries: Vec<Retry>,
     /// Who approved, and at which weight.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub approvals: Vec<Approved>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub approvals: Arc<[Approved]>,
     /// The drills that reached the origin.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drills: Vec<Drilled>,
@@ -211,10 +211,10 @@ pub enum Phase {
         /// Since when.
         since: Timestamp,
         /// Objects whose ownership is given up at the end, whatever becomes of the source until then.
-        objects: Vec<ObjectRef>,
+        objects: Arc<[ObjectRef]>,
         /// CronJobs to be handed over: those that ran on the source and slept on the target.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        jobs: Vec<ObjectRef>,
+        #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+        jobs: Arc<[ObjectRef]>,
         /// How far it has come.
         stage: CommitStage,
     },
@@ -394,7 +394,7 @@ impl State {
             working: Some(now),
             retries: Vec::new(),
             ledger: Arc::default(),
-            approvals: Vec::new(),
+            approvals: Arc::default(),
             drills: Vec::new(),
             lasting: BTreeMap::new(),
             letting: None,

@@ -243,7 +243,7 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
         if let Some(up) = self.stops(|point| point == CrashPoint::AfterAnswers && did) {
             return Ok(up);
         }
-        if let Some(crashed) = self.act(&actions) {
+        if let Some(crashed) = self.act(actions) {
             return Ok(crashed);
         }
         let failed = self.controller.outcomes.iter().any(|outcome| outcome.error.is_some());
@@ -261,29 +261,30 @@ impl<D: Fn(&State, &Snapshot) -> Decision, W: Witness> Play<'_, '_, D, W> {
         }
         self.witness.happened(self.world.now, "it cannot be recorded, and the way back does not wait for that");
         self.controller.state = Rc::new(decision.state);
-        self.act(&decision.actions).unwrap_or(next)
+        self.act(decision.actions).unwrap_or(next)
     }
 
     /// Carries actions out; when the controller is killed meanwhile, the time at which somebody is in charge again.
-    fn act(&mut self, actions: &[Action]) -> Option<Moment> {
+    fn act(&mut self, actions: Vec<Action>) -> Option<Moment> {
         if actions.is_empty() {
             return None;
         }
         self.world.advance(self.world.now + DELIBERATION);
-        for (count, action) in actions.iter().enumerate() {
+        let all = actions.len();
+        for (count, action) in actions.into_iter().enumerate() {
             if let Some(up) = self.stops(|point| point == CrashPoint::AfterActions(count)) {
                 return Some(up);
             }
             let unrecorded = self.world.disk_is_full() && !matches!(action, Action::RestorePlane { .. });
-            let done = if unrecorded { Err("it could not be recorded") } else { self.world.carry_out(action) };
+            let done = if unrecorded { Err("it could not be recorded") } else { self.world.carry_out(&action) };
             let error = done.err().map(str::to_owned);
-            let stops = error.is_some() && !may_overlap(action);
-            self.controller.outcomes.push(Outcome { action: action.clone(), error });
+            let stops = error.is_some() && !may_overlap(&action);
+            self.controller.outcomes.push(Outcome { action, error });
             if stops {
                 break;
             }
         }
-        let late = |point| matches!(point, CrashPoint::AfterActions(count) if count >= actions.len());
+        let late = |point| matches!(point, CrashPoint::AfterActions(count) if count >= all);
         self.stops(late)
     }
 

@@ -182,7 +182,7 @@ impl<'p> Watcher<'p> {
             self.judge_action(action, snapshot, decision)?;
         }
         self.judge_protection(before, snapshot, after)?;
-        self.last = Look::at(snapshot, &self.policy.analysis);
+        self.last.take(snapshot, &self.policy.analysis);
         self.judge_waits(before, snapshot, decision)
     }
 

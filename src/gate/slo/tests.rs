@@ -290,3 +290,23 @@ fn strata_that_are_not_shared_do_not_count_towards_what_would_have_shown() {
     };
     assert_eq!((judged("cart"), judged("pay")), (Verdict::Pass, Verdict::NoData));
 }
+
+#[test]
+fn in_strata_as_many_are_needed_as_the_source_fails_in_each() {
+    let split = Split { label: "route".into(), counted: "by e".into(), total: "by t".into() };
+    let source = MetricSource::ErrorRate { errors: "e".into(), total: "t".into(), strata: Some(Box::new(split)) };
+    let spec = MetricSpec { source, ..spec(Some(Baseline::Source)) };
+    let strata = Strata::of(
+        [("cart".to_owned(), (0.0, 9.0)), ("pay".to_owned(), (10.0, 90.0))].into(),
+        [("cart".to_owned(), (0.0, 1.0)), ("pay".to_owned(), (1.0, 30.0))].into(),
+    );
+    let gathered = SidePair { source: (10.0, 99.0), target: (1.0, 31.0) };
+    let learnt = Learnt { gathered, strata, ..learnt(0.1, 0.1) };
+    // In all it failed 10 1/2 of 100; in each stratum one request more is reckoned to have failed as much as that.
+    let of = |share, fraction| Comparison { share, fraction, times: 2.0 };
+    let compared = [(of(0.1, 0.105 / 10.0), 10.0), (of(0.25, 10.105 / 91.0), 120.0)];
+    let alternatives = Alternatives::for_finding(spec.regression().times_of(spec.max));
+    let expected = 130.0 * times_as_many(&compared, &alternatives, PROOF.worse, Chance::Power);
+    let found = needed(&spec, Regression::Times(2.0), &learnt, PROOF);
+    assert!((found / expected - 1.0).abs() < 1e-9, "{found} of {expected}");
+}

@@ -4,6 +4,8 @@
 //! run, and whatever fails in between leaves both asleep and asks again. Which ones is settled by the commit itself: those that ran on
 //! the source and slept on the target at that moment. What somebody had suspended stays suspended.
 
+use std::sync::Arc;
+
 use super::retry::failure;
 use super::{Step, seen};
 use crate::cluster::ObjectRef;
@@ -13,7 +15,7 @@ use crate::migration::state::State;
 use crate::migration::waiting::WaitingOn;
 
 /// The CronJobs that a commit has to hand over.
-pub(super) fn to_hand_over(mirror: &MirrorView) -> Vec<ObjectRef> {
+pub(super) fn to_hand_over(mirror: &MirrorView) -> Arc<[ObjectRef]> {
     let awake = mirror.jobs.iter().filter(|job| !job.sleeps_on_source && job.sleeps_on_target);
     awake.map(|job| job.object.clone()).collect()
 }

@@ -72,7 +72,7 @@ fn every_cause_has_a_name_and_a_sentence() {
 fn phases() -> Vec<(Phase, &'static str, bool, bool)> {
     let (since, origin) = (second(2), origin());
     let shifting = Shifting { origin: origin.clone(), step: 0, since, standing: Standing::Moving, passed: None };
-    let (objects, jobs, stage) = (Vec::new(), Vec::new(), CommitStage::Draining);
+    let (objects, jobs, stage) = (Arc::default(), Arc::default(), CommitStage::Draining);
     let (cause, way) = (requested(""), Way::Instant);
     vec![
         (Phase::Preparing { since }, "Preparing", false, false),

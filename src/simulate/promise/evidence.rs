@@ -30,9 +30,12 @@ pub(super) struct Look {
 }
 
 impl Look {
-    pub fn at(snapshot: &Snapshot, analysis: &Analysis) -> Self {
+    /// Takes the place of the look before.
+    pub fn take(&mut self, snapshot: &Snapshot, analysis: &Analysis) {
         let bad = |spec: &MetricSpec| snapshot.metrics.get(&spec.name).and_then(bad_requests);
-        Self { at: Some(snapshot.now), bad: analysis.metrics.iter().map(bad).collect() }
+        self.at = Some(snapshot.now);
+        self.bad.clear();
+        self.bad.extend(analysis.metrics.iter().map(bad));
     }
 
     /// Whether the metric in this place is as bad in what came since the last look, an interval ago; looks that follow each other at

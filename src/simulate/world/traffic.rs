@@ -38,6 +38,9 @@ impl Counts {
     }
 }
 
+/// Rows that most stories have room in.
+const ROWS: usize = 64;
+
 /// Everything counted since the beginning.
 #[derive(Debug)]
 pub(in crate::simulate) struct Traffic {
@@ -48,7 +51,10 @@ pub(in crate::simulate) struct Traffic {
 
 impl Traffic {
     pub fn new(planes: usize, start: Moment) -> Self {
-        Self { planes, at: vec![start], rows: vec![Counts::default(); planes] }
+        let mut traffic = Self { planes, at: Vec::with_capacity(ROWS), rows: Vec::with_capacity(ROWS * planes) };
+        traffic.rows.resize(planes, Counts::default());
+        traffic.close(start);
+        traffic
     }
 
     /// Adds what the next plane counted since the last moment; every plane in turn, then `close`.

@@ -147,7 +147,7 @@ fn it_is_completed_once_every_release_of_one_pass_was_answered_well() {
     ] {
         let (mut state, mut snapshot, _) = committing(CommitStage::Releasing);
         let Phase::Committing { objects, .. } = &mut state.phase else { panic!("{:?}", state.phase) };
-        *objects = vec![web(), nightly()];
+        *objects = [web(), nightly()].into();
         snapshot.outcomes = outcomes;
         let decision = decide(&state, &snapshot);
         assert_eq!(decision.state.phase.is_terminal(), completed, "{:?}", snapshot.outcomes);

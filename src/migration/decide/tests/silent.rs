@@ -140,7 +140,7 @@ fn everything_else_about_a_state_is_written_at_once() {
             let action = crate::migration::Action::DrainSource { plane: name("edge") };
             state.retries.push(Retry { action, failures: 1, at: mark().at, error: String::new(), unseen: false });
         },
-        |state| state.approvals.push(Approved { weight: percent(10), mark: mark() }),
+        |state| state.approvals = [Approved { weight: percent(10), mark: mark() }].into(),
         |state| state.drills.push(Drilled { at: mark().at, weight: percent(10), took: SignedDuration::ZERO }),
         |state| state.letting = Some(Letting { up_to: 1, mark: mark() }),
     ];

@@ -169,7 +169,14 @@ fn phase(dice: &mut Dice<'_>, policy: &ShiftPolicy, origin: &Arc<Origin>, step: 
                 CommitStage::HandingOver,
                 CommitStage::Releasing,
             ]);
-            Phase::Committing { origin, by: dice.mark(), since, objects: vec![web()], jobs: vec![nightly()], stage }
+            Phase::Committing {
+                origin,
+                by: dice.mark(),
+                since,
+                objects: [web()].into(),
+                jobs: [nightly()].into(),
+                stage,
+            }
         }
         9 => Phase::Preparing { since },
         _ => {
