@@ -83,27 +83,7 @@ pub fn follow(since: Since, spec: &MetricSpec, sample: &MetricSample, now: Times
 mod tests {
     use super::*;
     use crate::migration::snapshot::{SidePair, SideSample};
-    use crate::policy::Name;
-    use crate::policy::metric::{Range, Silence, ValueKind, ValueSpec};
-
-    fn queue() -> MetricSpec {
-        let value = ValueSpec {
-            kind: ValueKind::Value,
-            query: "q".into(),
-            total: None,
-            range: Range { min: None, max: Some(5.0) },
-            lasting: SignedDuration::ZERO,
-        };
-        MetricSpec {
-            name: Name::new("queue").unwrap(),
-            source: MetricSource::Value(value),
-            max: 1.0,
-            baseline: None,
-            detect: None,
-            min_samples: 50,
-            silence: Silence::default(),
-        }
-    }
+    use crate::policy::metric::samples::queue;
 
     fn seen(value: f64, count: f64) -> MetricSample {
         let target = SideSample::Value { value, count: Some(count) };
@@ -112,7 +92,8 @@ mod tests {
 
     #[test]
     fn a_number_is_judged_by_its_range() {
-        let known = Known { learnt: None, lasting: Lasting::default(), proof: Proof { above: 2e3, worse: 2e3 } };
+        let lasting = Lasting { outside: SignedDuration::from_secs(30), ..Lasting::default() };
+        let known = Known { learnt: None, lasting, proof: Proof { above: 2e3, worse: 2e3 } };
         for (value, expected) in [(5.0, Verdict::Pass), (5.1, Verdict::Fail)] {
             assert_eq!(judge(&queue(), &seen(value, 50.0), known).verdict, expected, "{value}");
         }

@@ -69,34 +69,12 @@ mod tests {
     use jiff::SignedDuration;
 
     use crate::migration::snapshot::SidePair;
-    use crate::policy::metric::{Range, Silence};
-    use crate::policy::{Baseline, MetricSource, Name};
-
-    fn value() -> ValueSpec {
-        ValueSpec {
-            kind: ValueKind::Value,
-            query: "q".into(),
-            total: None,
-            range: Range { min: Some(1.0), max: Some(5.0) },
-            lasting: SignedDuration::from_secs(30),
-        }
-    }
-
-    fn spec(baseline: Option<Baseline>) -> MetricSpec {
-        MetricSpec {
-            name: Name::new("queue").unwrap(),
-            source: MetricSource::Value(value()),
-            max: 1.0,
-            baseline,
-            detect: None,
-            min_samples: 50,
-            silence: Silence::default(),
-        }
-    }
+    use crate::policy::Baseline;
+    use crate::policy::metric::samples::{length, queue};
 
     fn found(baseline: Option<Baseline>, source: SideSample, target: SideSample, seconds: i64) -> Finding {
         let lasting = Lasting { outside: SignedDuration::from_secs(seconds), ..Lasting::default() };
-        judge(&spec(baseline), &value(), &SidePair { source, target }, lasting)
+        judge(&MetricSpec { baseline, ..queue() }, &length(), &SidePair { source, target }, lasting)
     }
 
     #[test]
@@ -152,7 +130,7 @@ mod tests {
         ] {
             assert_eq!(found(baseline, source, target, seconds).account.to_string(), told);
         }
-        let alerts = ValueSpec { kind: ValueKind::Alerts, ..value() };
+        let alerts = ValueSpec { kind: ValueKind::Alerts, ..length() };
         assert_eq!(account(&alerts, 2.0, Some(1.0)), "2 alerts firing, source 1");
     }
 
@@ -165,7 +143,7 @@ mod tests {
             (SideSample::Counts { bad: 9.0, total: 9.0 }, None),
         ] {
             let sample = SidePair { source: SideSample::NoData("no series".into()), target };
-            assert_eq!(is_outside(&value(), &sample), outside, "{sample:?}");
+            assert_eq!(is_outside(&length(), &sample), outside, "{sample:?}");
         }
     }
 }

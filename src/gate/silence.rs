@@ -56,7 +56,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use crate::migration::snapshot::SidePair;
-    use crate::policy::{MetricSource, Name};
+    use crate::policy::metric::samples::errors;
 
     #[test]
     fn no_data_comes_to_what_the_policy_says_and_an_error_to_nothing() {
@@ -86,15 +86,6 @@ mod tests {
 
     #[test]
     fn fewer_requests_than_count_are_silence_and_more_are_not() {
-        let spec = MetricSpec {
-            name: Name::new("errors").unwrap(),
-            source: MetricSource::ErrorRate { errors: "e".into(), total: "t".into(), strata: None },
-            max: 0.01,
-            baseline: None,
-            detect: None,
-            min_samples: 50,
-            silence: Silence::default(),
-        };
         let value = |count| SideSample::Value { value: 1.0, count };
         for (target, silent) in [
             (SideSample::Counts { bad: 0.0, total: 49.0 }, Some(Verdict::NoData)),
@@ -107,7 +98,7 @@ mod tests {
             (SideSample::Error("refused".into()), Some(Verdict::Error)),
         ] {
             let sample = SidePair { source: SideSample::NoData("no series".into()), target };
-            assert_eq!(of(&spec, &sample), silent, "{sample:?}");
+            assert_eq!(of(&errors(), &sample), silent, "{sample:?}");
         }
     }
 

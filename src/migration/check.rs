@@ -227,6 +227,14 @@ impl Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::metric::samples::{errors, queue};
+
+    #[test]
+    fn counts_are_limited_by_a_fraction_and_a_number_by_its_range() {
+        let limits = |spec: &MetricSpec| (Limits::of(spec).max, Limits::of(spec).range);
+        assert_eq!(limits(&errors()), (Some(0.01), None));
+        assert_eq!(limits(&queue()), (None, Some(Range { min: Some(1.0), max: Some(5.0) })));
+    }
 
     #[test]
     fn numbers_come_back_from_json_as_they_were() {

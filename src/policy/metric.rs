@@ -311,3 +311,38 @@ pub enum Baseline {
     /// The source, serving the same users at the same moment.
     Source,
 }
+
+/// Metrics that tests judge by.
+#[cfg(test)]
+pub(crate) mod samples {
+    use super::*;
+
+    /// One bad request of a hundred is accepted; 50 count as evidence, and nothing is compared.
+    pub fn errors() -> MetricSpec {
+        MetricSpec {
+            name: Name::new("errors").unwrap(),
+            source: MetricSource::ErrorRate { errors: "e".into(), total: "t".into(), strata: None },
+            max: 0.01,
+            baseline: None,
+            detect: None,
+            min_samples: 50,
+            silence: Silence::default(),
+        }
+    }
+
+    /// A number of 1 to 5, which fails once it has been outside for 30 s.
+    pub fn length() -> ValueSpec {
+        ValueSpec {
+            kind: ValueKind::Value,
+            query: "q".into(),
+            total: None,
+            range: Range { min: Some(1.0), max: Some(5.0) },
+            lasting: SignedDuration::from_secs(30),
+        }
+    }
+
+    /// A metric that is such a number.
+    pub fn queue() -> MetricSpec {
+        MetricSpec { name: Name::new("queue").unwrap(), source: MetricSource::Value(length()), ..errors() }
+    }
+}

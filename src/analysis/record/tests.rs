@@ -3,20 +3,14 @@ use crate::analysis::random::Random;
 use crate::gate::{Verdict, slo};
 use crate::migration::snapshot::SideSample;
 use crate::policy::metric::Strata as Split;
+use crate::policy::metric::samples::errors;
 use crate::policy::{Baseline, MetricSource, Name, Proof};
 
 const WINDOW: SignedDuration = SignedDuration::from_secs(60);
 
 fn spec() -> MetricSpec {
-    MetricSpec {
-        name: Name::new("errors").unwrap(),
-        source: MetricSource::PlaneErrors { plane: Name::new("edge").unwrap() },
-        max: 0.01,
-        baseline: Some(Baseline::Source),
-        detect: None,
-        min_samples: 50,
-        silence: Default::default(),
-    }
+    let source = MetricSource::PlaneErrors { plane: Name::new("edge").unwrap() };
+    MetricSpec { source, baseline: Some(Baseline::Source), ..errors() }
 }
 
 fn at(second: i64) -> Timestamp {

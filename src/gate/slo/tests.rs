@@ -1,22 +1,21 @@
 use super::*;
 use crate::analysis::strata::Strata;
 use crate::migration::snapshot::SidePair;
-use crate::policy::metric::{Silence, Strata as Split};
-use crate::policy::{MetricSource, Name};
+use crate::policy::MetricSource;
+use crate::policy::metric::Strata as Split;
+use crate::policy::metric::samples::errors;
 
 const PROOF: Proof = Proof { above: 2_000.0, worse: 2_000.0 };
 
 fn spec(baseline: Option<Baseline>) -> MetricSpec {
-    let source = MetricSource::ErrorRate { errors: "e".into(), total: "t".into(), strata: None };
-    MetricSpec {
-        name: Name::new("errors").unwrap(),
-        source,
-        max: 0.01,
-        baseline,
-        detect: None,
-        min_samples: 50,
-        silence: Silence::default(),
-    }
+    MetricSpec { baseline, ..errors() }
+}
+
+/// Compared with the source, route by route.
+fn in_strata() -> MetricSpec {
+    let split = Split { label: "route".into(), counted: "by e".into(), total: "by t".into() };
+    let source = MetricSource::ErrorRate { errors: "e".into(), total: "t".into(), strata: Some(Box::new(split)) };
+    MetricSpec { source, ..spec(Some(Baseline::Source)) }
 }
 
 fn counts(bad: f64, total: f64) -> SideSample {
@@ -253,9 +252,7 @@ fn what_is_missing_to_have_seen_a_regression_is_told() {
 
 #[test]
 fn in_strata_the_source_is_judged_by_the_targets_mix() {
-    let split = Split { label: "route".into(), counted: "by e".into(), total: "by t".into() };
-    let source = MetricSource::ErrorRate { errors: "e".into(), total: "t".into(), strata: Some(Box::new(split)) };
-    let spec = MetricSpec { source, ..spec(Some(Baseline::Source)) };
+    let spec = in_strata();
     let (seen, target) = (counts(2.0, 1_000.0), counts(50.0, 1_000.0));
     for (evidence, like, expected) in [
         // The source would fail as much with that mix: that excuses, unless the target is worse with it too.
@@ -277,9 +274,7 @@ fn in_strata_the_source_is_judged_by_the_targets_mix() {
 
 #[test]
 fn strata_that_are_not_shared_do_not_count_towards_what_would_have_shown() {
-    let split = Split { label: "route".into(), counted: "by e".into(), total: "by t".into() };
-    let source = MetricSource::ErrorRate { errors: "e".into(), total: "t".into(), strata: Some(Box::new(split)) };
-    let spec = MetricSpec { source, detect: Some(Regression::Times(2.0)), ..spec(Some(Baseline::Source)) };
+    let spec = MetricSpec { detect: Some(Regression::Times(2.0)), ..in_strata() };
     let counted = |name: &str, bad: f64, all: f64| [(name.to_owned(), (bad, all))].into();
     let judged = |target: &str| {
         let strata = Strata::of(counted("cart", 540.0, 54_000.0), counted(target, 60.0, 6_000.0));
@@ -293,9 +288,7 @@ fn strata_that_are_not_shared_do_not_count_towards_what_would_have_shown() {
 
 #[test]
 fn in_strata_as_many_are_needed_as_the_source_fails_in_each() {
-    let split = Split { label: "route".into(), counted: "by e".into(), total: "by t".into() };
-    let source = MetricSource::ErrorRate { errors: "e".into(), total: "t".into(), strata: Some(Box::new(split)) };
-    let spec = MetricSpec { source, ..spec(Some(Baseline::Source)) };
+    let spec = in_strata();
     let strata = Strata::of(
         [("cart".to_owned(), (0.0, 9.0)), ("pay".to_owned(), (10.0, 90.0))].into(),
         [("cart".to_owned(), (0.0, 1.0)), ("pay".to_owned(), (1.0, 30.0))].into(),
