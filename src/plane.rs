@@ -8,10 +8,13 @@
 pub mod conformance;
 pub mod contract;
 pub mod embedded;
+pub mod envoy;
 pub mod exec;
 pub mod haproxy;
 pub mod memory;
 pub mod nginx;
+mod question;
+mod replace;
 pub mod sheet;
 pub mod webhook;
 
@@ -161,11 +164,12 @@ fn recorded<T: DeserializeOwned>(setting: &serde_json::Value) -> Result<T, Plane
 }
 
 /// The sheet of every driver.
-pub const SHEETS: [(&str, Sheet); 6] = [
+pub const SHEETS: [(&str, Sheet); 7] = [
     ("memory", memory::SHEET),
     ("embedded", embedded::SHEET),
     ("haproxy", haproxy::SHEET),
     ("nginx", nginx::SHEET),
+    ("envoy", envoy::SHEET),
     ("exec", contract::SHEET),
     ("webhook", contract::SHEET),
 ];
@@ -175,6 +179,7 @@ pub fn connect(spec: &PlaneSpec) -> Option<Box<dyn Plane>> {
     match &spec.driver {
         DriverSpec::Haproxy(spec) => Some(Box::new(haproxy::Haproxy::new(spec.clone()))),
         DriverSpec::Nginx(spec) => Some(Box::new(nginx::Nginx::new(spec.clone()))),
+        DriverSpec::Envoy(spec) => Some(Box::new(envoy::Envoy::new(spec.clone()))),
         DriverSpec::Exec(spec) => Some(Box::new(exec::exec(spec.clone()))),
         DriverSpec::Webhook(spec) => Some(Box::new(webhook::webhook(spec.clone()))),
         DriverSpec::Embedded => None,

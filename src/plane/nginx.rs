@@ -27,13 +27,13 @@ mod process;
 mod weights;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use self::file::{Entry, File};
 use self::process::{Process, Told};
+use super::replace::{self, replace};
 use super::sheet::{Affinity, Condition, Connections, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
 use super::{Plane, PlaneError, recorded};
 use crate::fence::Fence;
@@ -82,7 +82,7 @@ impl Nginx {
     /// The file, with every server that the migration names and none that it should not have.
     async fn read(&self) -> Result<File, PlaneError> {
         let place = self.spec.file.display().to_string();
-        let text = tokio::fs::read_to_string(&self.spec.file).await.map_err(|error| unreadable(&place, error))?;
+        let text = replace::read(&self.spec.file).await?;
         let file = File::parse(text, &self.spec.upstream)
             .map_err(|what| PlaneError::Malformed { what: format!("{place}: {what}") })?;
         if let Some(missing) = self.names().find(|name| !file.servers.contains_key(*name)) {
@@ -134,13 +134,12 @@ impl Nginx {
         if text == file.text && now.weights == expected {
             return Ok(());
         }
-        fence.check(WRITE)?;
-        self.put(&text).await?;
+        replace(&self.spec.file, &file.text, &text, || Ok(fence.check(WRITE)?)).await?;
         let tested = self.process.test().await;
         let tested = tested.and_then(|()| Ok(fence.check(Duration::ZERO)?));
         if let Err(error) = tested {
             // Nothing runs it, and nothing shall by chance.
-            self.put(&file.text).await?;
+            replace(&self.spec.file, &text, &file.text, || Ok(())).await?;
             return Err(error);
         }
         self.process.reload(&expected).await
@@ -151,35 +150,6 @@ impl Nginx {
         let mut whole = self.setting(file);
         whole.extend(wanted.iter().map(|(name, entry)| (name.clone(), *entry)));
         whole
-    }
-
-    /// Replaces the file as a whole.
-    async fn put(&self, text: &str) -> Result<(), PlaneError> {
-        let place = self.spec.file.display().to_string();
-        let mut partial = self.spec.file.clone().into_os_string();
-        partial.push(".partial");
-        let written = async {
-            tokio::fs::write(&partial, text).await?;
-            tokio::fs::set_permissions(&partial, tokio::fs::metadata(&self.spec.file).await?.permissions()).await?;
-            tokio::fs::rename(&partial, &self.spec.file).await
-        };
-        written.await.map_err(|error| unreadable(&place, error))
-    }
-
-    fn lock_file(&self) -> PathBuf {
-        let mut path = self.spec.file.clone().into_os_string();
-        path.push(".lock");
-        path.into()
-    }
-}
-
-fn unreadable(place: &str, error: std::io::Error) -> PlaneError {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => PlaneError::NotFound { what: place.to_owned() },
-        std::io::ErrorKind::PermissionDenied => {
-            PlaneError::Refused { command: place.to_owned(), answer: error.to_string() }
-        }
-        _ => PlaneError::Unreachable { address: place.to_owned(), source: error },
     }
 }
 
@@ -220,7 +190,7 @@ impl Plane for Nginx {
         to: Weight,
         origin: &serde_json::Value,
     ) -> Result<(), PlaneError> {
-        let _held = process::lock(&self.lock_file()).await?;
+        let _held = replace::lock(&self.spec.file).await?;
         let (told, file) = (self.process.told().await?, self.read().await?);
         // What runs and what the next reload would bring: neither may be somebody else's.
         for shown in [self.in_force(&file, &told)?, self.setting(&file)] {
@@ -235,12 +205,12 @@ impl Plane for Nginx {
 
     async fn restore(&self, fence: &Fence, setting: &serde_json::Value) -> Result<(), PlaneError> {
         let wanted = recorded(setting)?;
-        let _held = process::lock(&self.lock_file()).await?;
+        let _held = replace::lock(&self.spec.file).await?;
         self.write(fence, &self.read().await?, &wanted).await
     }
 
     async fn drain_source(&self, fence: &Fence) -> Result<(), PlaneError> {
-        let _held = process::lock(&self.lock_file()).await?;
+        let _held = replace::lock(&self.spec.file).await?;
         let file = self.read().await?;
         let mut wanted = self.setting(&file);
         for name in &self.spec.source {

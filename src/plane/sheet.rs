@@ -94,6 +94,9 @@ pub enum Affinity {
     None,
     /// Where its own configuration says so, until a side is drained.
     UntilDrained,
+    /// Where its own configuration says so, until the weight passes it: a client goes over once, and with a weight that falls comes
+    /// back once.
+    MovesOnce,
 }
 
 /// Whether something is known of a plane.
@@ -231,6 +234,7 @@ impl fmt::Display for Affinity {
         f.write_str(match self {
             Self::None => "no",
             Self::UntilDrained => "where it is configured so, until drained",
+            Self::MovesOnce => "where it is configured so: a client moves once, when the weight passes it",
         })
     }
 }

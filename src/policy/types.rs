@@ -178,6 +178,8 @@ pub enum DriverSpec {
     Haproxy(HaproxySpec),
     /// A file of nginx's configuration.
     Nginx(NginxSpec),
+    /// A file that Envoy discovers routes from.
+    Envoy(EnvoySpec),
     /// A program of somebody's own.
     Exec(ExecSpec),
     /// An HTTP server of somebody's own.
@@ -194,6 +196,9 @@ impl DriverSpec {
                 (&one.address, &one.backend) == (&other.address, &other.backend)
             }
             (Self::Nginx(one), Self::Nginx(other)) => (&one.file, &one.upstream) == (&other.file, &other.upstream),
+            (Self::Envoy(one), Self::Envoy(other)) => {
+                one.file == other.file && (one.source == other.source || one.target == other.target)
+            }
             (Self::Exec(one), Self::Exec(other)) => one == other,
             (Self::Webhook(one), Self::Webhook(other)) => one == other,
             // Each process has its own embedded one.
@@ -206,6 +211,7 @@ impl DriverSpec {
         match self {
             Self::Haproxy(spec) => format!("the backend {}", spec.backend),
             Self::Nginx(spec) => format!("the upstream {}", spec.upstream),
+            Self::Envoy(spec) => format!("the clusters {} and {} of {}", spec.source, spec.target, spec.file.display()),
             Self::Exec(spec) => format!("what {} drives", spec.command.join(" ")),
             Self::Webhook(spec) => format!("what {} drives", spec.url),
             Self::Embedded => "the balancer of this process".to_owned(),
@@ -219,7 +225,7 @@ impl DriverSpec {
 
     /// Whether it is driven with programs and files of the machine that drives it, which a controller lends to nobody.
     pub fn is_local(&self) -> bool {
-        matches!(self, Self::Nginx(_) | Self::Exec(_))
+        matches!(self, Self::Nginx(_) | Self::Envoy(_) | Self::Exec(_))
     }
 }
 
@@ -251,6 +257,19 @@ pub struct NginxSpec {
     pub source: Vec<String>,
     /// Servers of the upstream that lead to the target; at least one, none of them in `source`.
     pub target: Vec<String>,
+}
+
+/// Two clusters of an Envoy of this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvoySpec {
+    /// The file that Envoy discovers the route configuration from.
+    pub file: PathBuf,
+    /// URL of its administration.
+    pub admin: String,
+    /// The cluster that leads to the source.
+    pub source: String,
+    /// The cluster that leads to the target; another one than `source`.
+    pub target: String,
 }
 
 /// A program that drives a plane by the contract.

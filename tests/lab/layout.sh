@@ -8,6 +8,7 @@ LAB_DIR=${CROSSFADE_LAB_DIR:-/run/crossfade-lab}
 BLUE_BIN=${CROSSFADE_LAB_BLUE_BIN:-$LAB_CACHE/kubernetes-$BLUE_VERSION/bin}
 GREEN_BIN=${CROSSFADE_LAB_GREEN_BIN:-$LAB_CACHE/kubernetes-$GREEN_VERSION/bin}
 KUBECTL_CONVERT=$LAB_CACHE/kubectl-convert-$GREEN_VERSION/bin/kubectl-convert
+ENVOY=$LAB_CACHE/envoy-$ENVOY_VERSION/envoy/_bin/envoy
 APP_DIR=$LAB_CACHE/app
 
 # One bridge joins every namespace. The ranges are ones that are rarely anybody's.

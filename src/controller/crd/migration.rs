@@ -121,7 +121,7 @@ pub struct Match {
 
 /// One plane, driven in one way.
 #[derive(KubeSchema, Debug, Clone, Serialize, Deserialize)]
-#[x_kube(validation = ("(has(self.haproxy) ? 1 : 0) + (has(self.nginx) ? 1 : 0) + (has(self.exec) ? 1 : 0) + (has(self.webhook) ? 1 : 0) + (has(self.embedded) ? 1 : 0) == 1", "needs exactly one of haproxy, nginx, exec, webhook, embedded"))]
+#[x_kube(validation = ("(has(self.haproxy) ? 1 : 0) + (has(self.nginx) ? 1 : 0) + (has(self.envoy) ? 1 : 0) + (has(self.exec) ? 1 : 0) + (has(self.webhook) ? 1 : 0) + (has(self.embedded) ? 1 : 0) == 1", "needs exactly one of haproxy, nginx, envoy, exec, webhook, embedded"))]
 pub struct Plane {
     /// Name, unique in the migration.
     pub name: String,
@@ -129,6 +129,8 @@ pub struct Plane {
     pub haproxy: Option<Haproxy>,
     /// An upstream of an nginx of the machine: for `crossfade run`.
     pub nginx: Option<Nginx>,
+    /// Two clusters of an Envoy of the machine: for `crossfade run`.
+    pub envoy: Option<Envoy>,
     /// A program: for `crossfade run`.
     pub exec: Option<Exec>,
     /// An HTTP server that drives a plane.
@@ -169,6 +171,19 @@ pub struct Nginx {
     /// Its servers that lead to the target.
     #[schemars(length(min = 1))]
     pub target: Vec<String>,
+}
+
+/// Two clusters of an Envoy.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Envoy {
+    /// The file that Envoy discovers the route configuration from, JSON or YAML.
+    pub file: String,
+    /// URL of its administration.
+    pub admin: String,
+    /// The cluster that leads to the source.
+    pub source: String,
+    /// The cluster that leads to the target.
+    pub target: String,
 }
 
 /// A program that drives a plane by the contract.

@@ -22,6 +22,9 @@ const ARRIVAL: Duration = Duration::from_millis(200);
 /// Requests of one client that show where it is kept.
 const ASKED: usize = 20;
 
+/// Clients that are watched as the weight passes them: that all are on one side of it happens by chance once in millions.
+const COMPANY: usize = 24;
+
 fn allowed(run: &Run<'_>) -> Result<(), Short> {
     let refused = Beyond("nobody said that the source may be drained");
     if run.effort.drain { Ok(()) } else { Err(refused.into()) }
@@ -51,6 +54,9 @@ pub(super) async fn sessions(run: &Run<'_>) -> Checked {
         stays(&mut *client, Side::Target).await?;
         return Err(Short::No("it keeps no clients: one with cookies moves with the weight".to_owned()));
     }
+    if run.sheet.affinity == Affinity::MovesOnce {
+        return passed(run).await;
+    }
     allowed(run)?;
     let mut client = kept(run).await?;
     run.go(Weight::HALF).await?;
@@ -64,6 +70,36 @@ pub(super) async fn sessions(run: &Run<'_>) -> Checked {
     run.ground.admit().await?;
     moved?;
     Ok("kept at 50% and 100% while new ones follow the weight, moved by the drain".to_owned())
+}
+
+/// Clients that the weight passes: on its way up each goes over once, on its way down each comes back once.
+async fn passed(run: &Run<'_>) -> Checked {
+    let mut clients = Vec::new();
+    for _ in 0..COMPANY {
+        clients.push((kept(run).await?, Side::Source));
+    }
+    let mut gone = Vec::new();
+    for (percent, towards) in
+        [25, 50, 75, 100].map(|up| (up, Side::Target)).into_iter().chain([(50, Side::Source), (0, Side::Source)])
+    {
+        let weight = run.nearest(Weight::percent_saturating(percent)).await?;
+        run.go(weight).await?;
+        for (client, side) in &mut clients {
+            let now = client.ask().await;
+            let now = now.ok_or_else(|| Short::Fails(format!("at {weight} a kept client was answered by nobody")))?;
+            ensure(now == *side || now == towards, || {
+                format!("while the weight moved to {weight}, a client of the {side} went to the {now}")
+            })?;
+            stays(&mut **client, now).await?;
+            *side = now;
+        }
+        let count = clients.iter().filter(|(_, side)| *side == Side::Target).count();
+        ensure(percent != 50 || (1..COMPANY).contains(&count), || {
+            format!("at {weight} {count} of {COMPANY} had moved")
+        })?;
+        gone.push(format!("{count} at {weight}"));
+    }
+    Ok(format!("of {COMPANY} clients {} had moved, each of them once", gone.join(", ")))
 }
 
 pub(super) async fn drains(run: &Run<'_>) -> Checked {

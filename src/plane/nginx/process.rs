@@ -1,8 +1,6 @@
-//! The nginx that runs: what it says, its test and its reload, and the lock of those who write. IO.
+//! The nginx that runs: what it says, its test and its reload. IO.
 
-use std::fs::File;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -12,6 +10,7 @@ use tokio::time::timeout;
 use crate::http;
 use crate::observe::clock::Moment;
 use crate::plane::PlaneError;
+use crate::plane::question::ask;
 
 /// Longest wait for an answer of a worker, or for a test of the configuration.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -53,24 +52,7 @@ impl Process {
 
     /// What the worker that takes a new connection says.
     pub(super) async fn told(&self) -> Result<Told, PlaneError> {
-        let address = || self.status.clone();
-        let unable =
-            |why: &String| PlaneError::Unreachable { address: address(), source: io::Error::other(why.clone()) };
-        let client = self.client.as_ref().map_err(unable)?;
-        let asked = async {
-            let answer = client.get(&self.status).send().await?;
-            Ok::<_, reqwest::Error>((answer.status(), answer.text().await?))
-        };
-        let (status, text) = match timeout(PATIENCE, asked).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                return Err(PlaneError::Unreachable { address: address(), source: io::Error::other(error) });
-            }
-            Err(_) => return Err(PlaneError::TimedOut { address: address(), seconds: PATIENCE.as_secs() }),
-        };
-        if !status.is_success() {
-            return Err(PlaneError::Refused { command: format!("GET {}", self.status), answer: status.to_string() });
-        }
+        let text = ask(&self.client, &self.status, PATIENCE).await?;
         let told = text.trim().split_once(' ').map_or((text.trim(), ""), |(worker, weights)| (worker, weights.trim()));
         let malformed = || PlaneError::Malformed { what: format!("the answer of {}", self.status) };
         Ok(Told { worker: told.0.parse().map_err(|_| malformed())?, weights: told.1.to_owned() })
@@ -136,21 +118,4 @@ fn parent(process: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The name in brackets may hold anything; the state and then the parent follow it.
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
-}
-
-/// Waits for the lock of those who write, which ends with the handle or the process.
-pub(super) async fn lock(path: &Path) -> Result<File, PlaneError> {
-    let failed = |source| PlaneError::Unreachable { address: path.display().to_string(), source };
-    let file = File::options().create(true).append(true).open(path).map_err(failed)?;
-    let began = Moment::now();
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(std::fs::TryLockError::WouldBlock) if began.elapsed() < RELOAD => tokio::time::sleep(LOOK).await,
-            Err(std::fs::TryLockError::WouldBlock) => {
-                return Err(PlaneError::TimedOut { address: path.display().to_string(), seconds: RELOAD.as_secs() });
-            }
-            Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
-        }
-    }
 }

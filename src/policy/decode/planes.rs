@@ -1,21 +1,22 @@
 //! Planes of a Migration. PURE.
 //!
-//! Refuses two planes that would shift the same thing, and what nginx or a shell would read as something else.
+//! Refuses two planes that would shift the same thing, and what a plane would read as something else.
 
 use std::path::PathBuf;
 
 use super::super::cursor::{Cursor, Fields};
-use super::super::types::{DriverSpec, ExecSpec, NginxSpec, PlaneSpec, WebhookSpec};
+use super::super::types::{DriverSpec, EnvoySpec, ExecSpec, NginxSpec, PlaneSpec, WebhookSpec};
 use super::haproxy;
 
 pub(super) fn planes(at: &Cursor<'_>) -> Option<Vec<PlaneSpec>> {
     let planes = at.each_named(|item| {
         let mut fields = item.fields()?;
         let name = fields.require("name").and_then(|at| at.name());
-        let drivers = &["haproxy", "nginx", "exec", "webhook", "embedded"];
+        let drivers = &["haproxy", "nginx", "envoy", "exec", "webhook", "embedded"];
         let driver = fields.variant(drivers).and_then(|(driver, at)| match driver {
             "haproxy" => haproxy::haproxy(&at).map(DriverSpec::Haproxy),
             "nginx" => nginx(&at).map(DriverSpec::Nginx),
+            "envoy" => envoy(&at).map(DriverSpec::Envoy),
             "exec" => exec(&at).map(DriverSpec::Exec),
             "webhook" => webhook(&at).map(DriverSpec::Webhook),
             _ => at.fields().map(Fields::finish).map(|()| DriverSpec::Embedded),
@@ -37,6 +38,40 @@ fn nginx(at: &Cursor<'_>) -> Option<NginxSpec> {
     fields.finish();
     let (source, target) = sides?;
     Some(NginxSpec { config: config?, file: file?, status: status?, upstream: upstream?, source, target })
+}
+
+fn envoy(at: &Cursor<'_>) -> Option<EnvoySpec> {
+    let mut fields = at.fields()?;
+    let file = fields.require("file").and_then(|at| routes_file(&at));
+    let admin = fields.require("admin").and_then(|at| url(&at));
+    let source = fields.require("source").and_then(|at| cluster(&at));
+    let target = fields.require("target").and_then(|at| match cluster(&at)? {
+        name if source.as_ref() == Some(&name) => {
+            at.refuse(format!("cluster {name} is the source's side too"), Some("a cluster of Envoy leads to one side"))
+        }
+        name => Some(name),
+    });
+    fields.finish();
+    Some(EnvoySpec { file: file?, admin: admin?, source: source?, target: target? })
+}
+
+/// A file of one of the two forms that Envoy reads and we write, which it tells by the ending.
+fn routes_file(at: &Cursor<'_>) -> Option<PathBuf> {
+    let path = path(at)?;
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("json" | "yaml" | "yml") => Some(path),
+        _ => at.refuse("is no file of Envoy's routes", Some("Envoy discovers them from .json, .yaml or .yml")),
+    }
+}
+
+/// A name of a cluster of Envoy, which takes nearly anything.
+fn cluster(at: &Cursor<'_>) -> Option<String> {
+    let name = at.text()?;
+    if name.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return at
+            .refuse("is not a name of a cluster of Envoy", Some("write it as `/clusters` of its administration does"));
+    }
+    Some(name)
 }
 
 /// The servers of source and target, none of them on both sides.
@@ -132,18 +167,29 @@ mod tests {
     }
 
     const NGINX: &str = "{file: /x, status: \"http://a/\", upstream: web, source: [\"a:1\"], target: [\"b:1\"]}";
+    const ENVOY: &str = "{file: /r.json, admin: \"http://a:9901\", source: blue, target: green}";
     const TOTAL: &str =
         "share: {total: 'increase(x{c=\"{{ cluster }}\"}[{{ window }}])'}, prometheus: {address: \"http://p\"}";
 
     #[test]
     fn every_driver_is_read() {
         let planes = format!(
-            "[{{name: a, nginx: {NGINX}}}, {{name: b, exec: {{command: [/p, x, x]}}}}, {{name: c, webhook: {{url: \"https://h/p\"}}}}]"
+            "[{{name: a, nginx: {NGINX}}}, {{name: b, exec: {{command: [/p, x, x]}}}}, {{name: c, webhook: {{url: \"https://h/p\"}}}}, \
+             {{name: d, envoy: {ENVOY}}}, {{name: e, envoy: {}}}]",
+            ENVOY.replace("blue", "red").replace("green", "white")
         );
         let drivers = read(&planes, "").unwrap();
-        let [DriverSpec::Nginx(nginx), DriverSpec::Exec(exec), DriverSpec::Webhook(webhook)] = &drivers[..] else {
+        let [
+            DriverSpec::Nginx(nginx),
+            DriverSpec::Exec(exec),
+            DriverSpec::Webhook(webhook),
+            DriverSpec::Envoy(envoy),
+            _,
+        ] = &drivers[..]
+        else {
             panic!("{drivers:?}")
         };
+        assert_eq!((envoy.file.to_str(), envoy.target.as_str()), (Some("/r.json"), "green"));
         assert_eq!((nginx.config.to_str(), nginx.upstream.as_str()), (Some("/etc/nginx/nginx.conf"), "web"));
         assert_eq!(exec.command, ["/p", "x", "x"]);
         assert_eq!(webhook.url, "https://h/p");
@@ -161,6 +207,20 @@ mod tests {
             (format!("[{{name: a, nginx: {}}}]", NGINX.replace("a:1", "a;}")), TOTAL, "source[0]: is not a name"),
             (format!("[{{name: a, nginx: {}}}]", NGINX.replace("b:1", "a:1")), TOTAL, "on the source's side too"),
             (format!("[{{name: a, nginx: {}}}]", NGINX.replace("/x", "x")), TOTAL, "not a path from the root"),
+            (
+                format!("[{{name: a, envoy: {ENVOY}}}, {{name: b, envoy: {}}}]", ENVOY.replace("blue", "red")),
+                "",
+                "plane a shifts the same already",
+            ),
+            (
+                format!("[{{name: a, envoy: {}}}]", ENVOY.replace("green", "blue")),
+                "",
+                "target: cluster blue is the source's",
+            ),
+            (format!("[{{name: a, envoy: {}}}]", ENVOY.replace("/r.json", "r.json")), "", "not a path from the root"),
+            (format!("[{{name: a, envoy: {}}}]", ENVOY.replace("/r.json", "/r.pb")), "", "no file of Envoy's routes"),
+            (format!("[{{name: a, envoy: {}}}]", ENVOY.replace("blue", "'b lue'")), "", "not a name of a cluster"),
+            (format!("[{{name: a, envoy: {}}}]", ENVOY.replace("admin: \"http://a:9901\", ", "")), "", "admin"),
             ("[{name: a, webhook: {url: h}}]".to_owned(), "", "is not a URL"),
             ("[{name: a, webhook: {url: \"http://me:secret@h\"}}]".to_owned(), "", "holds a password"),
             ("[{name: a, exec: {command: []}}]".to_owned(), "", "must not be empty"),

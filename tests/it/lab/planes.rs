@@ -2,6 +2,7 @@
 //!
 //! They need no cluster: each plane is started here, in a directory of its own, between backends on loopback.
 
+mod envoy;
 mod haproxy;
 mod hooks;
 mod nginx;
@@ -68,6 +69,7 @@ async fn every_driver_conforms_on_the_real_thing() {
         ("embedded", tokio::spawn(embedded())),
         ("haproxy", tokio::spawn(haproxy::examined())),
         ("nginx", tokio::spawn(nginx::examined())),
+        ("envoy", tokio::spawn(envoy::examined())),
         ("exec", tokio::spawn(hooks::examined_program())),
         ("webhook", tokio::spawn(hooks::examined_server())),
     ];

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-for file in versions layout.sh say.sh install/{packages,cache,go,kubernetes,app,cargo-tool}.sh; do
+for file in versions layout.sh say.sh install/{packages,cache,go,kubernetes,app,envoy,cargo-tool}.sh; do
   # shellcheck source=/dev/null
   . "$LAB/$file"
 done
@@ -30,5 +30,6 @@ kubernetes blue "$BLUE_VERSION"
 kubernetes green "$GREEN_VERSION"
 [[ -d $LAB_CACHE/kubectl-convert-$GREEN_VERSION ]] || need_go
 cached "kubectl-convert-$GREEN_VERSION" build_kubectl_convert
+cached "envoy-$ENVOY_VERSION" fetch_envoy
 cached "cargo-deny-$CARGO_DENY_VERSION" build_cargo_tool cargo-deny "$CARGO_DENY_VERSION" 5
 say "installed; next: make lab-up"

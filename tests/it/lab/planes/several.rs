@@ -1,4 +1,4 @@
-//! One migration over three planes at once: the embedded balancer, HAProxy and nginx, before two clusters of this process.
+//! One migration over four planes at once: the embedded balancer, HAProxy, Envoy and nginx, before two clusters of this process.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use crossfade::policy::{Assignment, SourceFile, Weight, load};
 use kube::api::DynamicObject;
 
 use super::super::stage::root;
+use super::envoy::{Form, Routed};
 use super::haproxy::Balanced;
 use super::nginx::Proxied;
 use super::part::{Site, until};
@@ -31,7 +32,11 @@ spec:
   source: {context: blue}
   target: {context: green}
   workloads: {namespaces: [shop], selector: {matchLabels: {part-of: checkout}}}
-  planes: [{name: inner, embedded: {}}, {name: edge, webhook: {url: "http://edge"}}, {name: old, webhook: {url: "http://old"}}]
+  planes:
+    - {name: inner, embedded: {}}
+    - {name: edge, webhook: {url: "http://edge"}}
+    - {name: mesh, webhook: {url: "http://mesh"}}
+    - {name: old, webhook: {url: "http://old"}}
   policy: {name: hasty}
 ---
 apiVersion: crossfade.dev/v1alpha1
@@ -62,8 +67,9 @@ struct Stage {
     directory: Directory,
     inner: Balancer,
     edge: Balanced,
+    mesh: Routed,
     old: Proxied,
-    users: [Traffic; 3],
+    users: [Traffic; 4],
     _state: tempfile::TempDir,
     _clusters: [Embedded; 2],
 }
@@ -104,15 +110,16 @@ impl Stage {
         inner.until_healthy(Side::Source, 3).await;
         let servers = || [vec![blue_front.address()], vec![green_front.address()]];
         let edge = Balanced::on(Site::before(servers(), told_by_pods)).await;
+        let mesh = Routed::on(Site::before(servers(), told_by_pods), Form::Yaml).await;
         let old = Proxied::on(Site::before(servers(), told_by_pods)).await;
-        let users = [inner.address(), edge.address(), old.address()]
+        let users = [inner.address(), edge.address(), mesh.address(), old.address()]
             .map(|address| Traffic::start(Load { rate: RATE, duration: PATIENCE, ..Load::new(address) }));
         let embedded: Box<dyn Plane> = Box::new(crossfade::plane::embedded::Embedded::new(inner.clone()));
         let names: Vec<_> = migration.planes.iter().map(|plane| plane.name.clone()).collect();
         let world = World {
             source: Link::from_client("blue", blue.client().unwrap()),
             target: Link::from_client("green", green.client().unwrap()),
-            planes: names.into_iter().zip([embedded, edge.driver(), old.driver()]).collect(),
+            planes: names.into_iter().zip([embedded, edge.driver(), mesh.driver(), old.driver()]).collect(),
             servers: Servers::open(),
         };
         let state = tempfile::tempdir().unwrap();
@@ -120,13 +127,14 @@ impl Stage {
         let assignment = Assignment { migration, policy };
         let seat = Seat::in_directory(assignment, &directory, Attempt::Same).await.unwrap();
         let driver = seat.drive(world).unwrap();
-        Self { driver, directory, inner, edge, old, users, _state: state, _clusters: [blue, green] }
+        Self { driver, directory, inner, edge, mesh, old, users, _state: state, _clusters: [blue, green] }
     }
 
-    /// What each of the planes shows: embedded, HAProxy, nginx.
-    async fn shown(&self) -> [Weight; 3] {
+    /// What each of the planes shows: embedded, HAProxy, Envoy, nginx.
+    async fn shown(&self) -> [Weight; 4] {
         let observed = async |plane: Box<dyn Plane>| plane.observe().await.unwrap().weight;
-        [self.inner.weight(), observed(self.edge.driver()).await, observed(self.old.driver()).await]
+        let (edge, mesh, old) = (self.edge.driver(), self.mesh.driver(), self.old.driver());
+        [self.inner.weight(), observed(edge).await, observed(mesh).await, observed(old).await]
     }
 
     /// Waits until each plane's users have so many more answers that none is left of those before.
@@ -138,7 +146,7 @@ impl Stage {
     }
 
     /// Drives until `done`, and holds all the way that no plane is further than a step ahead of another.
-    async fn drive(&mut self, mut done: impl FnMut(&Phase, [Weight; 3]) -> bool) {
+    async fn drive(&mut self, mut done: impl FnMut(&Phase, [Weight; 4]) -> bool) {
         let began = Moment::now();
         loop {
             let pass = self.driver.pass().await.unwrap();
@@ -166,15 +174,15 @@ impl Stage {
     }
 }
 
-const NOWHERE: [Weight; 3] = [Weight::ZERO; 3];
+const NOWHERE: [Weight; 4] = [Weight::ZERO; 4];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_planes_keep_in_step_to_the_end() {
+async fn four_planes_keep_in_step_to_the_end() {
     let mut stage = Stage::set().await;
     stage.drive(|phase, _| matches!(phase, Phase::Completed { .. })).await;
-    assert_eq!(stage.shown().await, [Weight::FULL; 3]);
+    assert_eq!(stage.shown().await, [Weight::FULL; 4]);
     // What nginx loses on kept connections by its reloads, its sheet says.
-    for users in &stage.users[..2] {
+    for users in &stage.users[..3] {
         let report = users.report();
         assert_eq!(report.failed(), 0, "{report:?}");
         assert!(report.answered["green"].requests > 0, "{report:?}");
@@ -185,13 +193,13 @@ async fn three_planes_keep_in_step_to_the_end() {
 async fn one_plane_that_fails_takes_the_others_back() {
     let mut stage = Stage::set().await;
     let quarter = Weight::percent_saturating(25);
-    stage.drive(|_, shown| shown == [quarter; 3]).await;
+    stage.drive(|_, shown| shown == [quarter; 4]).await;
     stage.old.spoil(true);
     // The others have gone ahead by a step, and wait for it until the step's deadline.
-    stage.drive(|_, shown| shown == [Weight::HALF, Weight::HALF, quarter]).await;
-    stage.drive(|_, shown| shown[..2] == NOWHERE[..2]).await;
+    stage.drive(|_, shown| shown == [Weight::HALF, Weight::HALF, Weight::HALF, quarter]).await;
+    stage.drive(|_, shown| shown[..3] == NOWHERE[..3]).await;
     assert!(matches!(stage.driver.state().phase, Phase::RollingBack { .. }), "{:?}", stage.driver.state().phase);
-    assert_eq!(stage.shown().await[2], quarter, "nginx refuses its configuration still");
+    assert_eq!(stage.shown().await[3], quarter, "nginx refuses its configuration still");
     stage.old.spoil(false);
     stage.drive(|phase, _| matches!(phase, Phase::RolledBack { .. })).await;
     assert_eq!(stage.shown().await, NOWHERE);
