@@ -256,15 +256,19 @@ fn split(node: &Node, text: &str, clusters: Clusters<'_>) -> Result<Option<Found
     Ok(Some((split, [source.1, target.1])))
 }
 
-/// A whole number and where it stands. Written in any other way it would not come back as it was.
+/// A whole number and where it stands. Written in any other way it would not come back as it was, and one with an anchor may be
+/// somebody else's too.
 fn number(node: &Node, text: &str, names: &[&str]) -> Result<Option<(u32, Range<usize>)>, Fault> {
     let Some(node) = child(node, names)? else { return Ok(None) };
     let rest = text.get(node.at.offset..).unwrap_or_default();
     let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let at = node.at.offset..node.at.offset + digits;
-    let written = &text[at.clone()];
+    let written = text.get(at.clone()).unwrap_or_default();
+    let before = text.get(..at.start).unwrap_or_default().split_whitespace().next_back().unwrap_or_default();
     match (&node.value, written.parse::<u32>()) {
-        (Value::Int(value), Ok(number)) if i64::from(number) == *value && number.to_string() == written => {
+        (Value::Int(value), Ok(number))
+            if i64::from(number) == *value && number.to_string() == written && !before.starts_with('&') =>
+        {
             Ok(Some((number, at)))
         }
         _ => Err(malformed(format!("line {}: {} is not a plain whole number", node.at.line, names[0]))),

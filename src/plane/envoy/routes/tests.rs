@@ -20,10 +20,23 @@ const JSON: &str = r#"{
 }
 "#;
 
-const YAML: &str = "# Ours.\nresources:\n- \"@type\": type.googleapis.com/envoy.config.route.v3.RouteConfiguration\n  name: checkout\n  \
-    virtual_hosts:\n  - name: all\n    domains: ['*']\n    routes:\n    - match: {prefix: /}\n      route:\n        weighted_clusters:\n          \
-    clusters:\n          - name: blue   # the old one: 100\n            weight: 1000\n          - {name: green, weight: 0}  # é\n          \
-    total_weight: 1000\n";
+const YAML: &str = r#"# Ours.
+resources:
+- "@type": type.googleapis.com/envoy.config.route.v3.RouteConfiguration
+  name: checkout
+  virtual_hosts:
+  - name: all
+    domains: ['*']
+    routes:
+    - match: {prefix: /}
+      route:
+        weighted_clusters:
+          clusters:
+          - name: blue   # the old one: 100
+            weight: 1000
+          - {name: green, weight: 0}  # é
+          total_weight: 1000
+"#;
 
 fn read(text: &str) -> Routes {
     Routes::in_file(text, BOTH).unwrap()
@@ -131,13 +144,12 @@ fn says_what_is_wrong_with_a_file() {
         matches!(Routes::in_file(JSON, other), Err(Fault::Missing(what)) if what.contains("clusters red and white"))
     );
     assert!(matches!(Routes::in_file("", BOTH), Err(Fault::Malformed(_))));
-    let anchored = YAML
-        .replace("weight: 1000\n          -", "weight: &w 1000\n          -")
-        .replace("weight: 1000\n", "weight: *w\n");
-    assert!(
-        matches!(Routes::in_file(&anchored, BOTH), Err(Fault::Malformed(why)) if why.contains("plain")),
-        "{anchored}"
-    );
+    let anchored = YAML.replace("weight: 1000\n          -", "weight: &w 1000\n          -");
+    for text in
+        [anchored.clone(), YAML.replace("total_weight: 1000", "total_weight: *w"), anchored.replace("t: 1000", "t: *w")]
+    {
+        assert!(matches!(Routes::in_file(&text, BOTH), Err(Fault::Malformed(_))), "{text}");
+    }
 }
 
 proptest! {
