@@ -138,6 +138,8 @@ impl Routes {
         let edits = pairs.flat_map(|([source, target], split)| [(source, split.source), (target, split.target)]);
         let mut edits: Vec<_> = edits.collect();
         edits.sort_by_key(|(at, _)| at.start);
+        // What an alias repeats stands in one place.
+        edits.dedup();
         let mut text = text.to_owned();
         for (at, number) in edits.into_iter().rev() {
             text.replace_range(at.clone(), &number.to_string());
