@@ -230,14 +230,12 @@ fn split(node: &Node, text: &str, clusters: Clusters<'_>) -> Result<Option<Found
         let weight = number(entry, text, &["weight"])?;
         let weight =
             weight.ok_or_else(|| malformed(format!("line {}: cluster {name} has no weight", entry.at.line)))?;
-        match [clusters.source, clusters.target].iter().position(|known| *known == name) {
-            Some(side) => {
-                if ours[side].replace(weight).is_some() {
-                    return Err(malformed(format!("line {}: cluster {name} is there twice", entry.at.line)));
-                }
+        if let Some(side) = [clusters.source, clusters.target].iter().position(|known| *known == name) {
+            if ours[side].replace(weight).is_some() {
+                return Err(malformed(format!("line {}: cluster {name} is there twice", entry.at.line)));
             }
-            None if weight.0 > 0 => stranger = Some(name),
-            None => {}
+        } else if weight.0 > 0 {
+            stranger = Some(name);
         }
     }
     let line = node.at.line;
