@@ -3,8 +3,8 @@
 //! It splits HTTP/1.1 requests between source and target by the target's weight (`pick`, exact at every
 //! prefix), then rotates over the backends of the side that are up (`members`, `health`), and loses no
 //! request that can be saved (`forward`). It refuses to guess: a weight changes only for someone who
-//! knows the present one, and a request that neither side can serve gets a 503 that says why. It opens no
-//! tunnels and relays no upgrades.
+//! knows the present one, and a request that neither side can serve gets a 503 that says why. A connection that goes over to another protocol
+//! is relayed and in flight to its end (`tunnel`); CONNECT is refused.
 //!
 //! Zero: at weight 0 % the split sends the target nothing, but the target still helps out when the
 //! source has no backend that is up. [`Balancer::drain`] closes a side to that as well.
@@ -21,6 +21,7 @@ use hyper::service::service_fn;
 use tokio::net::TcpListener;
 
 use crate::listener::{self, Serving};
+use crate::observe::clock::Moment;
 use crate::policy::Weight;
 
 mod backend;
@@ -29,6 +30,7 @@ mod headers;
 mod health;
 mod members;
 mod pick;
+mod tunnel;
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +40,7 @@ pub use pick::{Side, Split};
 
 use backend::Backend;
 use members::{InFlight, Members};
+use tunnel::Tunnels;
 
 /// How a balancer works.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +114,7 @@ struct Shared {
     split: AtomicU32,
     source: Arc<Members>,
     target: Arc<Members>,
+    tunnels: Tunnels,
 }
 
 impl Balancer {
@@ -120,7 +124,7 @@ impl Balancer {
         let members = || Arc::new(Members::new(config.health.clone()));
         let (source, target) = (members(), members());
         let split = AtomicU32::new(Split::new(Weight::ZERO).to_bits());
-        let shared = Arc::new(Shared { config, split, source, target });
+        let shared = Arc::new(Shared { config, split, source, target, tunnels: Tunnels::default() });
         let service_for = {
             let shared = Arc::clone(&shared);
             move |peer| {
@@ -203,9 +207,19 @@ impl Balancer {
 
     /// Stops accepting, answers what is open, and cuts what lasts past `deadline`; for all handles.
     pub async fn shutdown(self, deadline: Duration) {
+        let began = Moment::now();
         let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(serving) = serving {
             serving.drain(deadline).await;
+        }
+        let idle = async {
+            for side in Side::BOTH {
+                self.shared.members(side).idle().await;
+            }
+        };
+        if tokio::time::timeout(deadline.saturating_sub(began.elapsed()), idle).await.is_err() {
+            let cut = self.shared.tunnels.cut();
+            tracing::warn!(cut, "connections of another protocol were still open at the deadline and were cut");
         }
         for side in Side::BOTH {
             self.shared.members(side).clear();

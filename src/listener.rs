@@ -97,14 +97,15 @@ where
 
 async fn converse<S, B>(stream: TcpStream, service: S, stopped: watch::Receiver<bool>)
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
-    B: Body<Error: Into<BoxError>> + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Send,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     // Without it every small answer waits for the peer's delayed acknowledgement.
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    let connection =
+        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

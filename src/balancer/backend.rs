@@ -150,7 +150,7 @@ async fn connect(address: SocketAddr, timeout: Duration) -> Result<Connection, &
     let (sender, connection) =
         tokio::time::timeout(timeout, opening).await.map_err(|_| "accepted no connection in time")??;
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%address, %error, "a connection to a backend ended early");
         }
     });

@@ -19,13 +19,15 @@ use std::task::{Context, Poll, ready};
 use http_body_util::{Either, Empty, Full};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{self, HeaderValue};
+use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::Shared;
 use super::backend::{Backend, Connection, Outgoing, Unanswered};
-use super::headers::{is_idempotent, remove_hop_by_hop, rewrite_request};
+use super::headers::{is_idempotent, rewrite_request, rewrite_response, upgrade};
 use super::members::InFlight;
 use super::pick::Side;
+use super::tunnel::Tunnels;
 
 /// Sends after which a request that keeps being lost is given up. Refused connections do not count:
 /// each of them ejects its backend, so they end by themselves.
@@ -40,6 +42,7 @@ pub(super) async fn forward(shared: Arc<Shared>, mut request: Request<Incoming>,
         return refusal(StatusCode::NOT_IMPLEMENTED, "this balancer opens no tunnels".to_owned());
     }
     let chosen = shared.next_side();
+    let client = upgrade(request.version(), request.headers()).map(|_| hyper::upgrade::on(&mut request));
     rewrite_request(&mut request, peer.ip());
     let (mut request, copy) = split(request);
     let mut sends = 0;
@@ -51,6 +54,9 @@ pub(super) async fn forward(shared: Arc<Shared>, mut request: Request<Incoming>,
         let answered =
             tokio::time::timeout(shared.config.response_timeout, backend.send(request, shared.config.connect_timeout));
         match answered.await {
+            Ok(Ok((response, _))) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                return attempt.went_over(&shared.tunnels, client, response, backend.address);
+            }
             Ok(Ok((response, connection))) => return attempt.answered(response, backend, connection),
             Ok(Err(Unanswered::Refused(unsent, reason))) => {
                 tracing::info!(backend = %backend.address, reason, "a backend was ejected");
@@ -112,10 +118,29 @@ struct Attempt {
 impl Attempt {
     /// The backend answered: relays the answer and counts it.
     fn answered(&mut self, mut response: Response<Incoming>, backend: Arc<Backend>, connection: Connection) -> Answer {
-        remove_hop_by_hop(response.headers_mut());
+        rewrite_response(&mut response);
         let failed = response.status().is_server_error();
         let in_flight = self.count(failed);
         response.map(|body| Either::Left(Relayed { body, rest: Some((backend, connection)), in_flight, failed }))
+    }
+
+    /// The backend goes over to another protocol, as the client asked it to.
+    fn went_over(
+        &mut self,
+        tunnels: &Tunnels,
+        client: Option<OnUpgrade>,
+        mut response: Response<Incoming>,
+        backend: SocketAddr,
+    ) -> Answer {
+        let agreed = upgrade(response.version(), response.headers());
+        let Some(client) = client.filter(|_| agreed.is_some()) else {
+            let reason = format!("{backend} goes over to another protocol, which nobody asked for");
+            return self.unanswered(StatusCode::BAD_GATEWAY, reason);
+        };
+        let in_flight = self.count(false);
+        tunnels.open(client, hyper::upgrade::on(&mut response), in_flight);
+        rewrite_response(&mut response);
+        response.map(|_| Either::Right(Full::default()))
     }
 
     /// The backend did not answer and the request cannot be sent again.

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
+use hyper::header::HeaderValue;
 use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -42,8 +44,23 @@ async fn server(name: &'static str) -> Server {
     Server { address: serving.address(), serving, state }
 }
 
-async fn answer(name: &'static str, state: &State, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(name: &'static str, state: &State, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(name));
+    if request.uri().path() == "/talk" {
+        // Goes over whether it was asked to or not, and says back what it is told.
+        let upgraded = hyper::upgrade::on(&mut request);
+        tokio::spawn(async move {
+            let Ok(upgraded) = upgraded.await else { return };
+            let (mut read, mut write) = tokio::io::split(TokioIo::new(upgraded));
+            let _ = tokio::io::copy(&mut read, &mut write).await;
+        });
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *response.body_mut() = Full::default();
+        for (name, value) in [("connection", "upgrade"), ("upgrade", "echo"), ("x-name", name)] {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        return response;
+    }
     if request.uri().path() == "/readyz" {
         if state.unready.load(Ordering::Relaxed) {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -364,4 +381,61 @@ async fn a_client_that_leaves_is_no_failure() {
     let counters = balancer.counters(Side::Source);
     assert_eq!((counters.requests, counters.abandoned), (0, 1));
     blue.serving.drain(Duration::from_secs(1)).await;
+}
+
+/// A connection to the balancer that asks to go over, and the head of its answer.
+async fn talk(balancer: &Balancer, asks: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(balancer.address()).await.unwrap();
+    stream.write_all(format!("GET /talk HTTP/1.1\r\nhost: shop\r\n{asks}\r\n").as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    (stream, String::from_utf8(head).unwrap().to_lowercase())
+}
+
+const ASKS: &str = "connection: upgrade\r\nupgrade: echo\r\n";
+
+#[tokio::test]
+async fn a_connection_that_goes_over_stays_on_its_side_and_a_drain_waits_for_it() {
+    let (balancer, _blue, _green) = pair().await;
+    let (mut stream, head) = talk(&balancer, ASKS).await;
+    assert!(head.starts_with("http/1.1 101 ") && head.contains("upgrade: echo") && head.contains("blue"), "{head}");
+    balancer.set_weight(Weight::ZERO, Weight::FULL).unwrap();
+    let drain = tokio::spawn({
+        let balancer = balancer.clone();
+        async move { balancer.drain(Side::Source).await }
+    });
+    for said in [&b"one"[..], b"two"] {
+        stream.write_all(said).await.unwrap();
+        let mut heard = [0; 3];
+        stream.read_exact(&mut heard).await.unwrap();
+        assert_eq!(heard, said);
+    }
+    assert_eq!(get(&balancer, &client()).await, (200, "green".to_owned()));
+    assert!(!drain.is_finished());
+    assert_eq!((balancer.in_flight(Side::Source), balancer.counters(Side::Source).requests), (1, 1));
+    // It says no more, and hears that the other end does not either.
+    stream.shutdown().await.unwrap();
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    drain.await.unwrap();
+    assert_eq!((balancer.in_flight(Side::Source), balancer.counters(Side::Source).failed), (0, 0));
+}
+
+#[tokio::test]
+async fn a_connection_that_outlasts_the_end_of_the_balancer_is_cut_at_its_deadline() {
+    let (balancer, _blue, _green) = pair().await;
+    let (mut stream, _) = talk(&balancer, ASKS).await;
+    let kept = balancer.clone();
+    balancer.shutdown(Duration::from_millis(50)).await;
+    assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
+    kept.shared.source.idle().await;
+}
+
+#[tokio::test]
+async fn what_goes_over_without_being_asked_is_a_failure() {
+    let (balancer, _blue, _green) = pair().await;
+    let (_, head) = talk(&balancer, "").await;
+    assert!(head.starts_with("http/1.1 502 "), "{head}");
+    assert_eq!((balancer.in_flight(Side::Source), balancer.counters(Side::Source).failed), (0, 1));
 }
