@@ -194,7 +194,7 @@ impl Ground for Theirs {
         let Verify { url, header, source, target, lingering, .. } = &self.asked;
         let (url, header) = (url.clone(), header.clone());
         let (source, target, lingering) = (source.clone(), target.clone(), lingering.clone());
-        Front { url, header, source, target, lingering }.client(keeps)
+        Front { url, header, source, target, lingering, tunnel: None }.client(keeps)
     }
 
     async fn admit(&self) -> Result<(), Beyond> {

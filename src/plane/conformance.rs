@@ -18,7 +18,7 @@ use std::fmt;
 use async_trait::async_trait;
 use serde::Serialize;
 
-pub use self::front::Answers;
+pub use self::front::{Answers, Tunnel};
 use super::sheet::Sheet;
 use super::{Plane, PlaneError};
 use crate::balancer::Side;
@@ -62,6 +62,8 @@ pub enum Property {
     Sessions,
     /// What is in flight ends well after a drain, kept connections move, and the end is seen.
     Drains,
+    /// A WebSocket stays through a shift and a drain, and its end is seen.
+    Tunnels,
     /// A drained side gets nothing, even when the other is gone.
     Drained,
     /// Trouble on the way is an error with a meaning.
@@ -70,7 +72,7 @@ pub enum Property {
 
 impl Property {
     /// All of them, in the order they are played.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Share,
         Self::Sides,
         Self::Zero,
@@ -87,6 +89,7 @@ impl Property {
         Self::Fenced,
         Self::Sessions,
         Self::Drains,
+        Self::Tunnels,
         Self::Drained,
         Self::Errors,
     ];
@@ -110,6 +113,7 @@ impl Property {
             Self::Fenced => "a former leader writes nothing",
             Self::Sessions => "kept clients stay until drained",
             Self::Drains => "what is in flight ends well, and is seen to",
+            Self::Tunnels => "a WebSocket ends when it likes, and is seen to",
             Self::Drained => "drained means none, come what may",
             Self::Errors => "trouble is an error with a meaning",
         }
@@ -202,6 +206,11 @@ pub trait Client: Send {
 
     /// One request whose answer takes long after its beginning; returns when it is whole.
     async fn linger(&mut self) -> Result<Option<Side>, Beyond>;
+
+    /// A connection that is left for WebSocket; `None` where the plane does not let it.
+    async fn tunnel(&mut self) -> Result<Option<Tunnel>, Beyond> {
+        Err(Beyond("such clients open none"))
+    }
 }
 
 /// A plane with clients before it and backends behind it.
@@ -318,6 +327,7 @@ impl Run<'_> {
             Property::Fenced => writers::fenced(self).await,
             Property::Sessions => drain::sessions(self).await,
             Property::Drains => drain::drains(self).await,
+            Property::Tunnels => drain::tunnels(self).await,
             Property::Drained => drain::drained(self).await,
             Property::Errors => writers::errors(self).await,
         }

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use http_body_util::StreamBody;
-use hyper::body::{Bytes, Frame};
-use hyper::header::HeaderValue;
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::front::Front;
@@ -23,6 +25,9 @@ pub const SIDE_HEADER: &str = "x-side";
 
 /// The path whose answer begins at once and ends seconds later.
 pub const LINGERING: &str = "/linger";
+
+/// The path that is left for another protocol, in which every byte is answered with the first letter of the side.
+pub const TUNNEL: &str = "/tunnel";
 
 /// How long a lingering answer takes: a shift and a drain fit in, also by a reload on a busy machine.
 const LINGER: Duration = Duration::from_secs(4);
@@ -71,6 +76,7 @@ impl Backends {
             source: Side::Source.to_string(),
             target: Side::Target.to_string(),
             lingering: Some(format!("http://{address}{LINGERING}")),
+            tunnel: Some((address, TUNNEL.to_owned())),
         }
     }
 
@@ -105,12 +111,38 @@ fn serve(listener: TcpListener, side: Side) -> io::Result<Serving> {
     let name: Arc<str> = side.to_string().into();
     listener::serve(listener, move |_| {
         let name = Arc::clone(&name);
-        service_fn(move |request: Request<_>| {
+        service_fn(move |mut request: Request<Incoming>| {
             let lingers = request.uri().path() == LINGERING;
-            let answer = answer(&name, lingers);
+            let mut answer = answer(&name, lingers);
+            if request.uri().path() == TUNNEL && request.headers().contains_key(UPGRADE) {
+                leave(&mut answer);
+                tokio::spawn(echo(hyper::upgrade::on(&mut request), Arc::clone(&name)));
+            }
             async move { Ok::<_, Infallible>(answer) }
         })
     })
+}
+
+/// Says that the connection is left for what the client asked for: WebSocket, with the answer to the sample key of RFC 6455.
+fn leave(answer: &mut Response<Body>) {
+    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    for (name, value) in
+        [(CONNECTION, "upgrade"), (UPGRADE, "websocket"), (SEC_WEBSOCKET_ACCEPT, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")]
+    {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    *answer.body_mut() = StreamBody::new(Box::pin(futures::stream::empty()) as _);
+}
+
+/// Answers every byte with the first letter of `name`, until the other end has enough.
+async fn echo(upgraded: hyper::upgrade::OnUpgrade, name: Arc<str>) {
+    let Ok(upgraded) = upgraded.await else { return };
+    let (mut stream, mut byte) = (TokioIo::new(upgraded), [0]);
+    while stream.read_exact(&mut byte).await.is_ok() {
+        if stream.write_all(&name.as_bytes()[..1]).await.is_err() || stream.flush().await.is_err() {
+            return;
+        }
+    }
 }
 
 type Body = StreamBody<futures::stream::BoxStream<'static, Result<Frame<Bytes>, Infallible>>>;

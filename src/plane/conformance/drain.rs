@@ -140,6 +140,36 @@ pub(super) async fn drains(run: &Run<'_>) -> Checked {
     ended
 }
 
+pub(super) async fn tunnels(run: &Run<'_>) -> Checked {
+    if !run.ground.has_backends() {
+        return Err(Short::No("it has no backends".to_owned()));
+    }
+    allowed(run)?;
+    run.go(Weight::ZERO).await?;
+    let Some(mut tunnel) = run.ground.client(false).tunnel().await? else {
+        return Err(Short::No("it leaves no connection for another protocol".to_owned()));
+    };
+    let outlived = async {
+        ensure(tunnel.say().await == Some(Side::Source), || "at 0% a WebSocket did not lead to the source".to_owned())?;
+        run.go(Weight::FULL).await?;
+        run.plane.drain_source(&run.fence).await?;
+        let seen = run.sheet.in_flight != InFlight::WhereTold;
+        if seen {
+            until(run, |in_flight| in_flight > 0).await?;
+        }
+        ensure(tunnel.say().await == Some(Side::Source), || "a shift and a drain ended a WebSocket".to_owned())?;
+        drop(tunnel);
+        if !seen {
+            return Ok("it outlived a shift and a drain; the sheet promises no more".to_owned());
+        }
+        let since = until(run, |in_flight| in_flight == 0).await?;
+        Ok(format!("it outlived a shift and a drain, and 0 in flight was seen {since:.0?} after its end"))
+    };
+    let outlived = outlived.await;
+    run.ground.admit().await?;
+    outlived
+}
+
 /// Waits for what is in flight on the source to be as wanted.
 async fn until(run: &Run<'_>, wanted: fn(u64) -> bool) -> Result<Duration, Short> {
     let began = Moment::now();

@@ -1,10 +1,15 @@
 //! Clients over HTTP, and how many requests which side answered. IO.
 
+use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
 use reqwest::header::{COOKIE, SET_COOKIE};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::{Beyond, Client, Ground};
 use crate::balancer::Side;
@@ -29,6 +34,8 @@ pub struct Front {
     pub target: String,
     /// A URL whose answer begins at once and takes a second, where the backends have one.
     pub lingering: Option<String>,
+    /// An address and a path of it that is left for WebSocket, where the backends have one.
+    pub tunnel: Option<(SocketAddr, String)>,
 }
 
 impl Front {
@@ -85,6 +92,43 @@ impl Client for HttpClient {
         let url = self.front.lingering.clone();
         let url = url.ok_or(Beyond("no address was given whose answers take long"))?;
         Ok(self.get(&url).await)
+    }
+
+    async fn tunnel(&mut self) -> Result<Option<Tunnel>, Beyond> {
+        let (address, path) =
+            self.front.tunnel.clone().ok_or(Beyond("no address was given that is left for WebSocket"))?;
+        Ok(Tunnel::open(address, &path).await.ok().flatten())
+    }
+}
+
+/// A connection that was left for another protocol.
+#[derive(Debug)]
+pub struct Tunnel(TcpStream);
+
+impl Tunnel {
+    /// Asks for WebSocket; `None` where that was not granted.
+    async fn open(address: SocketAddr, path: &str) -> io::Result<Option<Self>> {
+        let mut stream = TcpStream::connect(address).await?;
+        let asked = format!(
+            "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        stream.write_all(asked.as_bytes()).await?;
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") {
+            timeout(PATIENCE, stream.read_exact(&mut byte)).await.map_err(io::Error::other)??;
+            head.push(byte[0]);
+        }
+        Ok(head.starts_with(b"HTTP/1.1 101 ").then_some(Self(stream)))
+    }
+
+    /// Says something, and whose backend answers; `None` once it has ended.
+    pub(super) async fn say(&mut self) -> Option<Side> {
+        let Self(stream) = self;
+        let mut letter = [0];
+        stream.write_all(b".").await.ok()?;
+        timeout(PATIENCE, stream.read_exact(&mut letter)).await.ok()?.ok()?;
+        [Side::Source, Side::Target].into_iter().find(|side| side.to_string().as_bytes().first() == letter.first())
     }
 }
 

@@ -114,7 +114,7 @@ impl Routed {
             format!(
                 r#"{{"name": "{name}", "address": {}, "filter_chains": [{{"filters": [{{"name": "http", "typed_config": {{
                 "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-                "stat_prefix": "{name}", "http_filters": [{{"name": "router", "typed_config":
+                "stat_prefix": "{name}", "upgrade_configs": [{{"upgrade_type": "websocket"}}], "http_filters": [{{"name": "router", "typed_config":
                 {{"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}}}],
                 "rds": {{"route_config_name": "{name}", "config_source": {{"path_config_source": {{"path": "{}"}}}}}}}}}}]}}]}}"#,
                 socket(address),

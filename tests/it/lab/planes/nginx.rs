@@ -70,7 +70,9 @@ impl Proxied {
              \x20 access_log off;\n  include {at}/checkout.conf;\n  client_body_temp_path {at}/body;\n  proxy_temp_path {at}/proxy;\n\
              \x20 fastcgi_temp_path {at}/fastcgi;\n  uwsgi_temp_path {at}/uwsgi;\n  scgi_temp_path {at}/scgi;\n\
              \x20 server {{\n    listen {};\n    location / {{\n      proxy_pass http://checkout;\n      proxy_http_version 1.1;\n\
-             \x20     proxy_set_header Connection \"\";\n    }}\n  }}\n\
+             \x20     proxy_set_header Connection \"\";\n    }}\n\
+             \x20   location /tunnel {{\n      proxy_pass http://checkout;\n      proxy_http_version 1.1;\n\
+             \x20     proxy_set_header Upgrade $http_upgrade;\n      proxy_set_header Connection upgrade;\n    }}\n  }}\n\
              \x20 server {{\n    listen {};\n    location = / {{ return 200 \"$pid $crossfade_checkout\"; }}\n  }}\n}}\n",
             self.address(),
             self.status

@@ -88,6 +88,7 @@ fn told_by_pods(address: SocketAddr) -> Front {
         source: "blue".to_owned(),
         target: "green".to_owned(),
         lingering: None,
+        tunnel: None,
     }
 }
 
