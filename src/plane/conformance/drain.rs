@@ -141,13 +141,13 @@ pub(super) async fn drains(run: &Run<'_>) -> Checked {
 }
 
 pub(super) async fn tunnels(run: &Run<'_>) -> Checked {
-    if !run.ground.has_backends() {
-        return Err(Short::No("it has no backends".to_owned()));
-    }
     allowed(run)?;
     run.go(Weight::ZERO).await?;
-    let Some(mut tunnel) = run.ground.client(false).tunnel().await? else {
-        return Err(Short::No("it leaves no connection for another protocol".to_owned()));
+    let mut tunnel = match run.ground.client(false).tunnel().await {
+        Ok(Some(tunnel)) => tunnel,
+        Ok(None) => return Err(Short::No("it leaves no connection for another protocol".to_owned())),
+        Err(_) if !run.ground.has_backends() => return Err(Short::No("it has no backends".to_owned())),
+        Err(beyond) => return Err(beyond.into()),
     };
     let outlived = async {
         ensure(tunnel.say().await == Some(Side::Source), || "at 0% a WebSocket did not lead to the source".to_owned())?;
