@@ -27,9 +27,10 @@ use crate::act::executor::Planes;
 use crate::analysis::prometheus::Prometheus;
 use crate::cluster::{Desired, Link, ObjectRef};
 use crate::migration::snapshot::{MetricSample, Observed, PlaneView, Snapshot, chain};
-use crate::migration::state::Way;
+use crate::migration::state::{Entry, Way};
 use crate::migration::{Applied, Command, Outcome, Phase, Request, State};
 use crate::plane::PlaneError;
+use crate::plane::sheet::InFlight;
 use crate::policy::{Assignment, MetricSource, Name, Weight};
 
 /// Longest look at one part, within which the policy's interval is taken. Everything waits for the slowest part, protection and
@@ -94,6 +95,7 @@ impl Observer {
             )
         };
         let Clusters { mirror, desired, source, target } = clusters;
+        let planes = in_force(scene.planes, planes, state);
         let Numbers { metrics, share, learnt, ages, evaluated } = self.metrics.read(state, now, &planes, &asked);
         let adopted = commands.iter().filter_map(|command| match &command.request {
             Request::AdoptPolicy { policy, .. } => Some(&**policy),
@@ -154,6 +156,30 @@ pub async fn counted(assignment: &Assignment, planes: &Planes, apart: Duration) 
     metrics.collect()
 }
 
+/// The weights in force. Where clients may still go by what a plane showed before it was written, that is the weight before the write,
+/// and the write is not done.
+fn in_force(
+    planes: &Planes,
+    mut views: BTreeMap<Name, Observed<PlaneView>>,
+    state: &State,
+) -> BTreeMap<Name, Observed<PlaneView>> {
+    for (name, view) in &mut views {
+        let remembers = planes.get(name).is_some_and(|plane| plane.sheet().in_flight == InFlight::Remembered);
+        if let (true, Observed::Known(view), Some(entry)) = (remembers, view, state.ledger.get(name)) {
+            view.weight = gone_by(view, *entry);
+        }
+    }
+    views
+}
+
+/// The weight that clients go by, of a plane on which what is in flight are addresses that they remember.
+fn gone_by(view: &PlaneView, entry: Entry) -> Weight {
+    match entry {
+        Entry::Moving { from, to } if view.weight == to && view.source.in_flight + view.target.in_flight > 0 => from,
+        Entry::Moving { .. } | Entry::Settled(_) => view.weight,
+    }
+}
+
 /// Every plane, and what is wrong with one that waiting will not mend.
 async fn look_at_planes(planes: &Planes) -> (BTreeMap<Name, Observed<PlaneView>>, Vec<String>) {
     let looks = planes.iter().map(|(name, plane)| async move { (name, plane.observe().await) });
@@ -194,4 +220,31 @@ fn unrepresentable(
         found.extend(refused.map(|error| format!("on {name}: {error}")));
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::migration::snapshot::SideView;
+
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_is_in_force_until_it_is_forgotten() {
+        let (zero, quarter, half) = (Weight::ZERO, Weight::percent_saturating(25), Weight::HALF);
+        let moving = Entry::Moving { from: quarter, to: half };
+        for (shown, source, target, entry, in_force) in [
+            (half, 3, 0, moving, quarter),
+            (half, 0, 1, moving, quarter),
+            (half, 0, 0, moving, half),
+            (quarter, 3, 1, moving, quarter),
+            // Drift shows as what it is.
+            (zero, 3, 1, moving, zero),
+            (half, 3, 1, Entry::Settled(quarter), half),
+        ] {
+            let side = |in_flight| SideView { usable: 4, in_flight, counters: None };
+            let setting = serde_json::Value::Null;
+            let view = PlaneView { weight: shown, setting, source: side(source), target: side(target) };
+            assert_eq!(gone_by(&view, entry), in_force, "{shown} with {source} and {target} of {entry:?}");
+        }
+    }
 }

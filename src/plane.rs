@@ -7,6 +7,7 @@
 
 pub mod conformance;
 pub mod contract;
+pub mod dns;
 pub mod embedded;
 pub mod envoy;
 pub mod exec;
@@ -81,6 +82,19 @@ pub enum PlaneError {
         /// What.
         what: String,
     },
+    /// Clients may go by it for longer than anybody may wait.
+    #[error(
+        "{what} may be remembered for {seconds} s, more than the {most} s of maxTtl: \
+         lower its TTL, wait {seconds} s, and begin then"
+    )]
+    Remembered {
+        /// What.
+        what: String,
+        /// For how long, in seconds.
+        seconds: u32,
+        /// The most that is allowed, in seconds.
+        most: u32,
+    },
     /// Somebody else changed it since it was read.
     #[error("it shows {observed}, between neither {from} nor {to}")]
     Changed {
@@ -107,6 +121,7 @@ impl PlaneError {
             Self::Malformed { .. } => "malformed",
             Self::NotRepresentable { .. } => "not representable",
             Self::Stranger { .. } => "stranger",
+            Self::Remembered { .. } => "remembered too long",
             Self::Changed { .. } => "changed",
             Self::Fenced(_) => "fenced",
         }
@@ -115,7 +130,9 @@ impl PlaneError {
     /// Whether waiting will not mend it: the plane is not as the migration describes it.
     pub fn is_lasting(&self) -> bool {
         match self {
-            Self::NotFound { .. } | Self::NotRepresentable { .. } | Self::Stranger { .. } => true,
+            Self::NotFound { .. } | Self::NotRepresentable { .. } | Self::Stranger { .. } | Self::Remembered { .. } => {
+                true
+            }
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Refused { .. } => false,
             Self::Malformed { .. } | Self::Changed { .. } | Self::Fenced(_) => false,
         }
@@ -134,8 +151,8 @@ pub trait Plane: Send + Sync {
     /// Whether `weight` can be represented exactly, given what was observed. Pure.
     fn propose(&self, view: &PlaneView, weight: Weight) -> Result<(), PlaneError>;
 
-    /// The setting that `observe` would report if nobody had given anything on it a weight, for asking `propose` beforehand; null
-    /// where that does not ask for a setting. Pure.
+    /// The setting that `observe` would report if nobody had given anything on it a weight, for asking `propose` beforehand;
+    /// null where that does not ask for a setting. Pure.
     fn untouched(&self) -> serde_json::Value {
         serde_json::Value::Null
     }
@@ -164,12 +181,14 @@ fn recorded<T: DeserializeOwned>(setting: &serde_json::Value) -> Result<T, Plane
 }
 
 /// The sheet of every driver.
-pub const SHEETS: [(&str, Sheet); 7] = [
+pub const SHEETS: [(&str, Sheet); 9] = [
     ("memory", memory::SHEET),
     ("embedded", embedded::SHEET),
     ("haproxy", haproxy::SHEET),
     ("nginx", nginx::SHEET),
     ("envoy", envoy::SHEET),
+    ("dns", dns::SHEET),
+    ("powerdns", dns::powerdns::SHEET),
     ("exec", contract::SHEET),
     ("webhook", contract::SHEET),
 ];
@@ -180,6 +199,7 @@ pub fn connect(spec: &PlaneSpec) -> Option<Box<dyn Plane>> {
         DriverSpec::Haproxy(spec) => Some(Box::new(haproxy::Haproxy::new(spec.clone()))),
         DriverSpec::Nginx(spec) => Some(Box::new(nginx::Nginx::new(spec.clone()))),
         DriverSpec::Envoy(spec) => Some(Box::new(envoy::Envoy::new(spec.clone()))),
+        DriverSpec::Dns(spec) => Some(dns::connect(spec.clone())),
         DriverSpec::Exec(spec) => Some(Box::new(exec::exec(spec.clone()))),
         DriverSpec::Webhook(spec) => Some(Box::new(webhook::webhook(spec.clone()))),
         DriverSpec::Embedded => None,

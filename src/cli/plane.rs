@@ -16,7 +16,7 @@ use crate::plane::conformance::front::Front;
 use crate::plane::conformance::{Beyond, Client, Effort, Ground, Property, Trouble, Verdict, examine};
 use crate::plane::sheet::Sheet;
 use crate::plane::{self, Plane};
-use crate::policy::{PlaneSpec, Weight};
+use crate::policy::{DriverSpec, PlaneSpec, Weight};
 
 pub(super) const EXAMPLES: &str = "Examples:
   crossfade plane verify edge -f checkout.yaml --url http://edge/ \\
@@ -131,6 +131,9 @@ async fn verify(global: &Global, asked: Verify) -> anyhow::Result<Exit> {
             "the embedded balancer is inside the process that drives a migration; `make planes` examines it",
         );
     };
+    if matches!(spec.driver, DriverSpec::Dns(_)) {
+        return refuse("what is found by a name is what a resolver remembers; `make planes` asks a server each time");
+    }
     if !asked.yes {
         return refuse(&format!("this moves the traffic of {}: say --yes if nobody uses it", asked.name));
     }

@@ -219,7 +219,8 @@ pub trait Ground: Send + Sync {
     /// A driver for the plane, as another process would have one.
     fn driver(&self) -> Box<dyn Plane>;
 
-    /// A new client; one that `keeps` cookies is the same session at each request, any other a new one.
+    /// A new client; one that `keeps` cookies, and what it was told by DNS for as long as it may, is the same session at each request, any
+    /// other a new one.
     fn client(&self, keeps: bool) -> Box<dyn Client>;
 
     /// Opens the source again after a drain, which no driver does.
@@ -341,7 +342,9 @@ pub async fn examine(
     effort: Effort,
 ) -> Result<Vec<(Property, Verdict)>, PlaneError> {
     let plane = ground.driver();
-    let (sheet, origin) = (plane.sheet(), plane.observe().await?);
+    // What a sheet says of a plane is by what was last seen there.
+    let origin = plane.observe().await?;
+    let sheet = plane.sheet();
     let run = Run { ground, plane, sheet, origin, effort, fence: Fence::lock() };
     let mut found = Vec::new();
     for property in properties {

@@ -47,6 +47,8 @@ pub enum Resolution {
         /// The largest of such numbers.
         most: u32,
     },
+    /// Those that whole addresses make exactly, so many of each side.
+    Addresses,
     /// Those that whatever is behind it accepts.
     Asked,
 }
@@ -82,6 +84,8 @@ pub enum Zero {
 pub enum Connections {
     /// They stay.
     Kept,
+    /// They stay, and lead to where they led before, until one of both ends lets go.
+    OnTheirSide,
     /// Idle ones are closed, and a request that is sent at that moment gets no answer, unless its client sends it again.
     IdleClosed,
 }
@@ -119,6 +123,8 @@ pub enum InFlight {
     Counted,
     /// After a write, for as long as something that began before it goes on.
     Ending,
+    /// Not what is in flight, but that clients may still go by what it showed before: so many addresses of it.
+    Remembered,
     /// Where whatever is behind it tells.
     WhereTold,
 }
@@ -157,7 +163,7 @@ impl Sheet {
         let delay = if delay.is_zero() {
             "none: a write returns once requests follow it".to_owned()
         } else {
-            format!("{delay:?}")
+            format!("until the TTL of the answer before has run out: at most {delay:?} (maxTtl)")
         };
         [
             ("weights", resolution.to_string()),
@@ -196,6 +202,7 @@ impl fmt::Display for Resolution {
         match self {
             Self::Every => f.write_str("every 0.01 %"),
             Self::Units { most } => write!(f, "what whole numbers up to {most} a server make exactly"),
+            Self::Addresses => f.write_str("what whole addresses make exactly: k of n"),
             Self::Asked => f.write_str("what it says it can, weight by weight"),
         }
     }
@@ -224,6 +231,7 @@ impl fmt::Display for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Kept => "stay",
+            Self::OnTheirSide => "stay, on the side they are on, until they end",
             Self::IdleClosed => "idle ones are closed by each write",
         })
     }
@@ -254,6 +262,7 @@ impl fmt::Display for InFlight {
         f.write_str(match self {
             Self::Counted => "yes",
             Self::Ending => "after a write: workers that end what they began",
+            Self::Remembered => "no: only how many addresses may still be remembered",
             Self::WhereTold => "where it tells",
         })
     }

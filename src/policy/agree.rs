@@ -4,7 +4,7 @@
 
 use super::cursor::Cursor;
 use super::decode::Document;
-use super::types::{Migration, Name, ShiftPolicy};
+use super::types::{DriverSpec, Migration, Name, ShiftPolicy};
 
 /// Notes where documents contradict each other. A name that nothing answers to is a riddle only where every document could
 /// be read: one that could not be has been reported at its own place.
@@ -33,6 +33,7 @@ pub fn check(documents: &[Document<'_>], every_document_read: bool) {
                 users.iter().for_each(|user| known_plane(plane, at, user));
             }
             users.iter().for_each(|user| somebody_counts(policy, name_at, user));
+            users.iter().for_each(|user| remembered_in_time(policy, name_at, user));
         }
     }
 }
@@ -81,6 +82,22 @@ fn somebody_counts(policy: &ShiftPolicy, at: &Cursor<'_>, user: &Migration) {
     }
     let message = format!("nobody counts the requests of each side: no plane of migration {} does", user.name);
     let _: Option<()> = at.refuse(message, Some("give analysis.share.total, or a metric with a total"));
+}
+
+/// A rollback is over once nobody remembers an address of the target, and it has a deadline.
+fn remembered_in_time(policy: &ShiftPolicy, at: &Cursor<'_>, user: &Migration) {
+    let deadline = policy.rollback.deadline;
+    for plane in &user.planes {
+        let DriverSpec::Dns(spec) = &plane.driver else { continue };
+        if i64::from(spec.max_ttl) > deadline.as_secs() {
+            let message = format!(
+                "clients may remember an answer of plane {} of migration {} for {} s, \
+                 longer than a rollback may take ({deadline:#})",
+                plane.name, user.name, spec.max_ttl
+            );
+            let _: Option<()> = at.refuse(message, Some("lower the TTL and maxTtl, or raise rollback.deadline"));
+        }
+    }
 }
 
 /// A plane that a metric counts on, or that has its turn.

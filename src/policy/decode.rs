@@ -3,6 +3,7 @@
 //! One function per object of the format, in the order a reader of the file meets them. A function reads
 //! all of its fields before it gives up, so that one walk finds everything.
 
+mod dns;
 mod haproxy;
 mod maps;
 mod metrics;

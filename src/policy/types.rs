@@ -2,6 +2,7 @@
 //!
 //! Values of these types are valid by construction of `validate`; nothing downstream checks them again.
 
+mod dns;
 mod maps;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use dns::{DnsSpec, DnsWriter, PowerdnsSpec, UpdateSpec};
 pub use maps::{Maps, NameMap};
 
 use super::metric::{Baseline, MetricSource, MetricSpec};
@@ -180,6 +182,8 @@ pub enum DriverSpec {
     Nginx(NginxSpec),
     /// A file that Envoy discovers routes from.
     Envoy(EnvoySpec),
+    /// The address records of a name.
+    Dns(DnsSpec),
     /// A program of somebody's own.
     Exec(ExecSpec),
     /// An HTTP server of somebody's own.
@@ -199,6 +203,7 @@ impl DriverSpec {
             (Self::Envoy(one), Self::Envoy(other)) => {
                 one.file == other.file && (one.source == other.source || one.target == other.target)
             }
+            (Self::Dns(one), Self::Dns(other)) => one.shifts_the_same_as(other),
             (Self::Exec(one), Self::Exec(other)) => one == other,
             (Self::Webhook(one), Self::Webhook(other)) => one == other,
             // Each process has its own embedded one.
@@ -212,6 +217,7 @@ impl DriverSpec {
             Self::Haproxy(spec) => format!("the backend {}", spec.backend),
             Self::Nginx(spec) => format!("the upstream {}", spec.upstream),
             Self::Envoy(spec) => format!("the clusters {} and {} of {}", spec.source, spec.target, spec.file.display()),
+            Self::Dns(spec) => format!("the addresses of {}", spec.name),
             Self::Exec(spec) => format!("what {} drives", spec.command.join(" ")),
             Self::Webhook(spec) => format!("what {} drives", spec.url),
             Self::Embedded => "the balancer of this process".to_owned(),
@@ -220,12 +226,12 @@ impl DriverSpec {
 
     /// Whether it may count the requests of each side.
     pub fn may_count(&self) -> bool {
-        !matches!(self, Self::Nginx(_))
+        !matches!(self, Self::Nginx(_) | Self::Dns(_))
     }
 
     /// Whether it is driven with programs and files of the machine that drives it, which a controller lends to nobody.
     pub fn is_local(&self) -> bool {
-        matches!(self, Self::Nginx(_) | Self::Envoy(_) | Self::Exec(_))
+        matches!(self, Self::Nginx(_) | Self::Envoy(_) | Self::Dns(_) | Self::Exec(_))
     }
 }
 

@@ -121,7 +121,7 @@ pub struct Match {
 
 /// One plane, driven in one way.
 #[derive(KubeSchema, Debug, Clone, Serialize, Deserialize)]
-#[x_kube(validation = ("(has(self.haproxy) ? 1 : 0) + (has(self.nginx) ? 1 : 0) + (has(self.envoy) ? 1 : 0) + (has(self.exec) ? 1 : 0) + (has(self.webhook) ? 1 : 0) + (has(self.embedded) ? 1 : 0) == 1", "needs exactly one of haproxy, nginx, envoy, exec, webhook, embedded"))]
+#[x_kube(validation = ("(has(self.haproxy) ? 1 : 0) + (has(self.nginx) ? 1 : 0) + (has(self.envoy) ? 1 : 0) + (has(self.dns) ? 1 : 0) + (has(self.exec) ? 1 : 0) + (has(self.webhook) ? 1 : 0) + (has(self.embedded) ? 1 : 0) == 1", "needs exactly one of haproxy, nginx, envoy, dns, exec, webhook, embedded"))]
 pub struct Plane {
     /// Name, unique in the migration.
     pub name: String,
@@ -131,6 +131,8 @@ pub struct Plane {
     pub nginx: Option<Nginx>,
     /// Two clusters of an Envoy of the machine: for `crossfade run`.
     pub envoy: Option<Envoy>,
+    /// The address records of a name: for `crossfade run`.
+    pub dns: Option<Dns>,
     /// A program: for `crossfade run`.
     pub exec: Option<Exec>,
     /// An HTTP server that drives a plane.
@@ -184,6 +186,49 @@ pub struct Envoy {
     pub source: String,
     /// The cluster that leads to the target.
     pub target: String,
+}
+
+/// The address records of a name.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Dns {
+    /// The zone.
+    pub zone: String,
+    /// The whole name, within the zone.
+    pub name: String,
+    /// Addresses that lead to the source.
+    #[schemars(length(min = 1))]
+    pub source: Vec<String>,
+    /// Addresses that lead to the target.
+    #[schemars(length(min = 1))]
+    pub target: Vec<String>,
+    /// Every server with authority over the zone, as `address` or `address:port`.
+    #[schemars(length(min = 1))]
+    pub servers: Vec<String>,
+    /// Longest time that clients may remember an answer; `30s` unless given.
+    pub max_ttl: Option<String>,
+    /// Who takes updates by RFC 2136.
+    pub update: Option<DnsUpdate>,
+    /// A PowerDNS that draws an address for each answer.
+    pub powerdns: Option<Powerdns>,
+}
+
+/// The API of a PowerDNS.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Powerdns {
+    /// Its URL, before `/api/v1`.
+    pub url: String,
+    /// The file with the key of the API.
+    pub key: String,
+}
+
+/// Who takes updates by RFC 2136.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct DnsUpdate {
+    /// The zone's primary server; the first of `servers` unless given.
+    pub server: Option<String>,
+    /// The file with the key of TSIG, as `tsig-keygen` writes it.
+    pub key: String,
 }
 
 /// A program that drives a plane by the contract.

@@ -49,11 +49,20 @@ struct Backend {
 impl Backends {
     /// Starts so many on each side.
     pub async fn start(source: usize, target: usize) -> io::Result<Self> {
-        let side = |side: Side, count: usize| async move {
-            let started = join_all((0..count).map(|_| Backend::start(side))).await;
+        let free = |count| vec![SocketAddr::from(([127, 0, 0, 1], 0)); count];
+        Self::at(&free(source), &free(target)).await
+    }
+
+    /// Starts one at each address of a side.
+    pub async fn at(source: &[SocketAddr], target: &[SocketAddr]) -> io::Result<Self> {
+        let side = |side: Side, addresses: Vec<SocketAddr>| async move {
+            let started = join_all(addresses.into_iter().map(|address| Backend::start(side, address))).await;
             started.into_iter().collect::<io::Result<Vec<_>>>()
         };
-        Ok(Self { source: side(Side::Source, source).await?, target: side(Side::Target, target).await? })
+        Ok(Self {
+            source: side(Side::Source, source.to_vec()).await?,
+            target: side(Side::Target, target.to_vec()).await?,
+        })
     }
 
     fn of(&self, side: Side) -> &[Backend] {
@@ -101,8 +110,8 @@ impl Backends {
 }
 
 impl Backend {
-    async fn start(side: Side) -> io::Result<Self> {
-        let serving = serve(TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?, side)?;
+    async fn start(side: Side, address: SocketAddr) -> io::Result<Self> {
+        let serving = serve(TcpListener::bind(address).await?, side)?;
         Ok(Self { address: serving.address(), serving: Mutex::new(Some(serving)) })
     }
 }

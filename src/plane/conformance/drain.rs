@@ -39,6 +39,11 @@ async fn kept(run: &Run<'_>) -> Result<Box<dyn super::Client>, Short> {
     Ok(client)
 }
 
+/// Waits until nobody goes by what they were told before.
+async fn forgotten(run: &Run<'_>) {
+    tokio::time::sleep(run.sheet.delay).await;
+}
+
 async fn stays(client: &mut dyn super::Client, side: Side) -> Result<(), Short> {
     for _ in 0..ASKED {
         let answered = client.ask().await;
@@ -51,6 +56,7 @@ pub(super) async fn sessions(run: &Run<'_>) -> Checked {
     if run.sheet.affinity == Affinity::None {
         let mut client = kept(run).await?;
         run.go(Weight::FULL).await?;
+        forgotten(run).await;
         stays(&mut *client, Side::Target).await?;
         return Err(Short::No("it keeps no clients: one with cookies moves with the weight".to_owned()));
     }
@@ -119,9 +125,10 @@ pub(super) async fn drains(run: &Run<'_>) -> Checked {
         }
         run.go(Weight::FULL).await?;
         run.plane.drain_source(&run.fence).await?;
-        if run.sheet.in_flight == InFlight::Ending {
+        if matches!(run.sheet.in_flight, InFlight::Ending | InFlight::Remembered) {
             until(run, |in_flight| in_flight > 0).await?;
         }
+        forgotten(run).await;
         stays(&mut *idle, Side::Target).await
     };
     let (lingered, drained) = tokio::join!(lingering, drained);
@@ -130,6 +137,11 @@ pub(super) async fn drains(run: &Run<'_>) -> Checked {
             InFlight::Counted | InFlight::Ending => until(run, |in_flight| in_flight == 0)
                 .await
                 .map(|since| format!("a request of {took:.0?} ended well, and 0 in flight was seen {since:.0?} later")),
+            InFlight::Remembered => until(run, |in_flight| in_flight == 0).await.and_then(|_| {
+                Err(Short::No(format!(
+                    "a request of {took:.0?} ended well, and nobody sees it; what is seen is that the drained side is forgotten"
+                )))
+            }),
             InFlight::WhereTold => Ok(format!("a request of {took:.0?} ended well; its sheet promises no more")),
         },
         (Ok((answered, _)), Ok(())) => fails(format!("a request that was in flight was answered by {answered:?}")),
@@ -153,12 +165,15 @@ pub(super) async fn tunnels(run: &Run<'_>) -> Checked {
         ensure(tunnel.say().await == Some(Side::Source), || "at 0% a WebSocket did not lead to the source".to_owned())?;
         run.go(Weight::FULL).await?;
         run.plane.drain_source(&run.fence).await?;
-        let seen = run.sheet.in_flight != InFlight::WhereTold;
+        let seen = !matches!(run.sheet.in_flight, InFlight::WhereTold | InFlight::Remembered);
         if seen {
             until(run, |in_flight| in_flight > 0).await?;
         }
         ensure(tunnel.say().await == Some(Side::Source), || "a shift and a drain ended a WebSocket".to_owned())?;
         drop(tunnel);
+        if run.sheet.in_flight == InFlight::Remembered {
+            return Err(Short::No("it outlived a shift and a drain, and nobody sees it".to_owned()));
+        }
         if !seen {
             return Ok("it outlived a shift and a drain; the sheet promises no more".to_owned());
         }

@@ -25,10 +25,11 @@ fn moves(run: &Run<'_>) -> usize {
 }
 
 pub(super) async fn follows(run: &Run<'_>) -> Checked {
-    let mut longest = Duration::ZERO;
+    let (mut longest, mut latest) = (Duration::ZERO, Duration::ZERO);
     for turn in 0..run.effort.turns {
         for (to, side) in [(Weight::FULL, Side::Target), (Weight::ZERO, Side::Source)] {
-            let mut client = run.ground.client(false);
+            // Where there is a delay, it is that of clients who keep what they were told.
+            let mut client = run.ground.client(!run.sheet.delay.is_zero());
             // Its connection stands before the write.
             client.ask().await;
             let from = run.weight().await?;
@@ -42,13 +43,19 @@ pub(super) async fn follows(run: &Run<'_>) -> Checked {
                     break;
                 }
                 let since = written.elapsed();
+                latest = latest.max(since);
                 ensure(since <= run.sheet.delay, || {
                     format!("{since:.0?} after write {turn} to {to} a request was answered by {answered:?}")
                 })?;
             }
         }
     }
-    Ok(format!("{} writes, each within {longest:.0?}, and not one request late", run.effort.turns * 2))
+    let writes = format!("{} writes, each within {longest:.0?}", run.effort.turns * 2);
+    Ok(if run.sheet.delay.is_zero() {
+        format!("{writes}, and not one request late")
+    } else {
+        format!("{writes}, and clients followed within {latest:.1?}, as its delay of {:?} says", run.sheet.delay)
+    })
 }
 
 pub(super) async fn between(run: &Run<'_>) -> Checked {
@@ -80,7 +87,7 @@ pub(super) async fn between(run: &Run<'_>) -> Checked {
 
 pub(super) async fn lossless(run: &Run<'_>) -> Checked {
     let (moves, kept) = under_way(run, true).await?;
-    if run.sheet.connections == Connections::Kept {
+    if run.sheet.connections != Connections::IdleClosed {
         ensure(kept.lost == 0, || format!("{} of {} requests were lost during {moves} moves", kept.lost, kept.all()))?;
         return Ok(format!("0 of {} during {moves} moves", kept.all()));
     }

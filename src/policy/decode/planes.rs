@@ -6,17 +6,18 @@ use std::path::PathBuf;
 
 use super::super::cursor::{Cursor, Fields};
 use super::super::types::{DriverSpec, EnvoySpec, ExecSpec, NginxSpec, PlaneSpec, WebhookSpec};
-use super::haproxy;
+use super::{dns, haproxy};
 
 pub(super) fn planes(at: &Cursor<'_>) -> Option<Vec<PlaneSpec>> {
     let planes = at.each_named(|item| {
         let mut fields = item.fields()?;
         let name = fields.require("name").and_then(|at| at.name());
-        let drivers = &["haproxy", "nginx", "envoy", "exec", "webhook", "embedded"];
+        let drivers = &["haproxy", "nginx", "envoy", "dns", "exec", "webhook", "embedded"];
         let driver = fields.variant(drivers).and_then(|(driver, at)| match driver {
             "haproxy" => haproxy::haproxy(&at).map(DriverSpec::Haproxy),
             "nginx" => nginx(&at).map(DriverSpec::Nginx),
             "envoy" => envoy(&at).map(DriverSpec::Envoy),
+            "dns" => dns::dns(&at).map(DriverSpec::Dns),
             "exec" => exec(&at).map(DriverSpec::Exec),
             "webhook" => webhook(&at).map(DriverSpec::Webhook),
             _ => at.fields().map(Fields::finish).map(|()| DriverSpec::Embedded),
@@ -105,12 +106,12 @@ fn webhook(at: &Cursor<'_>) -> Option<WebhookSpec> {
     Some(WebhookSpec { url: url? })
 }
 
-fn path(at: &Cursor<'_>) -> Option<PathBuf> {
+pub(super) fn path(at: &Cursor<'_>) -> Option<PathBuf> {
     let text = at.text()?;
     if text.starts_with('/') { Some(text.into()) } else { at.refuse("is not a path from the root", None) }
 }
 
-fn url(at: &Cursor<'_>) -> Option<String> {
+pub(super) fn url(at: &Cursor<'_>) -> Option<String> {
     let text = at.text()?;
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     match rest.and_then(|rest| rest.split('/').next()) {
@@ -148,7 +149,7 @@ fn one_plane_each(planes: &[(PlaneSpec, Cursor<'_>)]) {
 
 #[cfg(test)]
 mod tests {
-    use crate::policy::{DriverSpec, SourceFile, load};
+    use crate::policy::{DnsWriter, DriverSpec, SourceFile, load};
 
     const MIGRATION: &str = "apiVersion: crossfade.dev/v1alpha1\nkind: Migration\nmetadata: {name: a}\nspec:\n  \
         source: {context: b}\n  target: {context: g}\n  workloads: {namespaces: [s]}\n  policy: {name: p}\n  planes: ";
@@ -193,6 +194,47 @@ mod tests {
         assert_eq!((nginx.config.to_str(), nginx.upstream.as_str()), (Some("/etc/nginx/nginx.conf"), "web"));
         assert_eq!(exec.command, ["/p", "x", "x"]);
         assert_eq!(webhook.url, "https://h/p");
+    }
+
+    const DNS: &str = "{zone: Example.test., name: shop.example.test, source: [192.0.2.1], target: [192.0.2.2], \
+        servers: [192.0.2.53, \"[::1]:54\"], update: {key: /k}}";
+
+    #[test]
+    fn a_name_of_dns_is_read() {
+        let drivers = read(&format!("[{{name: a, dns: {DNS}}}]"), TOTAL).unwrap();
+        let [DriverSpec::Dns(dns)] = &drivers[..] else { panic!("{drivers:?}") };
+        let DnsWriter::Update(update) = &dns.writer else { panic!("{dns:?}") };
+        assert_eq!((dns.zone.as_str(), dns.name.as_str(), dns.max_ttl), ("example.test", "shop.example.test", 30));
+        let servers: Vec<String> = dns.servers.iter().map(ToString::to_string).collect();
+        assert_eq!((servers, update.server), (vec!["192.0.2.53:53".to_owned(), "[::1]:54".to_owned()], dns.servers[0]));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_name_of_dns_is_said() {
+        let six = "target: [\"2001:db8::2\"]";
+        for (what, instead, why) in [
+            ("name: shop.example.test", "name: shop.example.org", "dns.name: is not within the zone example.test"),
+            ("name: shop.example.test", "name: shopexample.test", "dns.name: is not within the zone"),
+            ("name: shop.example.test", "name: shop..test", "dns.name: is not a name of DNS"),
+            ("target: [192.0.2.2]", "target: [192.0.2.1]", "on the source's side too"),
+            ("target: [192.0.2.2]", "target: [192.0.2.2, 192.0.2.2]", "is given twice"),
+            ("target: [192.0.2.2]", "target: [shop]", "is not an address"),
+            ("target: [192.0.2.2]", "target: [0.0.0.0]", "is not an address of somebody"),
+            ("target: [192.0.2.2]", six, "dns.target: has addresses of other families"),
+            ("servers: [192.0.2.53,", "servers: [ns1,", "dns.servers[0]: is not the address of a server"),
+            ("update: {key: /k}", "update: {key: k}", "not a path from the root"),
+            ("update: {key: /k}", "maxTtl: 31s, update: {key: /k}", "for 31 s, longer than a rollback may take (30s)"),
+            (", update: {key: /k}", "", "needs exactly one of update, powerdns"),
+            ("update: {key: /k}", "powerdns: {url: h, key: /k}", "is not a URL"),
+        ] {
+            let planes = format!("[{{name: a, dns: {}}}]", DNS.replace(what, instead));
+            assert!(planes.contains(instead), "{what}");
+            let said = read(&planes, TOTAL).map(|drivers| format!("{drivers:?}")).unwrap_or_else(|said| said);
+            assert!(said.contains(why), "{planes}: {said}");
+        }
+        let twice = format!("[{{name: a, dns: {DNS}}}, {{name: b, dns: {DNS}}}]");
+        assert!(read(&twice, TOTAL).unwrap_err().contains("plane a shifts the same already"));
+        assert!(read(&format!("[{{name: a, dns: {DNS}}}]"), "").unwrap_err().contains("nobody counts"));
     }
 
     #[test]

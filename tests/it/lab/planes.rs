@@ -2,11 +2,14 @@
 //!
 //! They need no cluster: each plane is started here, in a directory of its own, between backends on loopback.
 
+mod dns;
 mod envoy;
+mod forgotten;
 mod haproxy;
 mod hooks;
 mod nginx;
 mod part;
+mod powerdns;
 mod several;
 
 use crossfade::plane::conformance::inside::Balanced;
@@ -70,6 +73,8 @@ async fn every_driver_conforms_on_the_real_thing() {
         ("haproxy", tokio::spawn(haproxy::examined())),
         ("nginx", tokio::spawn(nginx::examined())),
         ("envoy", tokio::spawn(envoy::examined())),
+        ("dns", tokio::spawn(dns::examined())),
+        ("powerdns", tokio::spawn(powerdns::examined())),
         ("exec", tokio::spawn(hooks::examined_program())),
         ("webhook", tokio::spawn(hooks::examined_server())),
     ];

@@ -7,6 +7,7 @@ declare -A PACKAGE_OF=(
   [/usr/lib/cni/bridge]=containernetworking-plugins [iptables]=iptables [nft]=nftables [conntrack]=conntrack
   [ip]=iproute2 [nsenter]=util-linux [pgrep]=procps [socat]=socat [jq]=jq [curl]=curl [openssl]=openssl
   [chromium]=chromium
+  [named]=bind9 [nsupdate]=bind9-dnsutils [pdns_server]=pdns-backend-sqlite3 [sqlite3]=sqlite3
   [cc]=build-essential [python3]=python3 [pip3]=python3-pip [shellcheck]=shellcheck [strace]=strace [faketime]=faketime
 )
 
@@ -47,8 +48,8 @@ without_starting_services() {
   )
 }
 
-# Nor shall they start with the machine's next boot; such a service bears its program's name.
+# Nor shall they start with the machine's next boot; such a service bears its program's name, or the better part of it.
 keep_disabled() {
   command -v systemctl >/dev/null || return 0
-  systemctl disable "$1.service" >/dev/null 2>&1 || true
+  systemctl disable "${1%_server}.service" >/dev/null 2>&1 || true
 }

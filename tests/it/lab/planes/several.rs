@@ -74,14 +74,25 @@ struct Stage {
     _clusters: [Embedded; 2],
 }
 
-/// One address for the pods of a cluster, whichever are ready.
-async fn front(cluster: &Embedded) -> Balancer {
-    let balancer = Balancer::start(Config::new(([127, 0, 0, 1], 0).into())).await.unwrap();
+/// An address for the pods of a cluster, whichever are ready.
+pub async fn front(cluster: &Embedded, address: SocketAddr) -> Balancer {
+    let balancer = Balancer::start(Config::new(address)).await.unwrap();
     cluster.keep_backends(&balancer, Side::Source);
     balancer
 }
 
-fn told_by_pods(address: SocketAddr) -> Front {
+/// An old cluster with the shop in it, and a new one.
+pub async fn clusters() -> [Embedded; 2] {
+    let blue = Embedded::start("blue", Shape::V1_20).await.unwrap();
+    let green = Embedded::start("green", Shape::V1_37).await.unwrap();
+    let objects = std::fs::read_to_string(root().join("src/demo/workload.json")).unwrap();
+    for object in serde_json::from_str::<Vec<DynamicObject>>(&objects).unwrap() {
+        apply(&blue.client().unwrap(), &object).await.unwrap();
+    }
+    [blue, green]
+}
+
+pub fn told_by_pods(address: SocketAddr) -> Front {
     Front {
         url: format!("http://{address}/"),
         header: "x-cluster".to_owned(),
@@ -97,13 +108,9 @@ impl Stage {
         let definitions = load(&[SourceFile { name: "a".to_owned(), text: DEFINITIONS.to_owned() }]).unwrap();
         let migration = definitions.migrations[0].clone();
         let policy = definitions.policies[0].clone();
-        let blue = Embedded::start("blue", Shape::V1_20).await.unwrap();
-        let green = Embedded::start("green", Shape::V1_37).await.unwrap();
-        let objects = std::fs::read_to_string(root().join("src/demo/workload.json")).unwrap();
-        for object in serde_json::from_str::<Vec<DynamicObject>>(&objects).unwrap() {
-            apply(&blue.client().unwrap(), &object).await.unwrap();
-        }
-        let (blue_front, green_front) = (front(&blue).await, front(&green).await);
+        let [blue, green] = clusters().await;
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (blue_front, green_front) = (front(&blue, free).await, front(&green, free).await);
         blue_front.until_healthy(Side::Source, 3).await;
         let inner = Balancer::start(Config::new(([127, 0, 0, 1], 0).into())).await.unwrap();
         blue.keep_backends(&inner, Side::Source);
