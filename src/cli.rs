@@ -7,6 +7,7 @@ mod adopt;
 mod apply;
 mod assess;
 mod backtest;
+mod balancer;
 mod command;
 mod completions;
 mod controller;
@@ -90,6 +91,9 @@ enum Verb {
     /// Bring manifests to API versions a newer Kubernetes serves; contacts nobody
     #[command(after_help = CONVERT_EXAMPLES)]
     Convert(convert::Convert),
+    /// Split requests between two sides, and be driven by a migration
+    #[command(after_help = balancer::EXAMPLES)]
+    Balancer(balancer::Balancer),
     /// Carry out the Migrations of a cluster, beside others that wait to take over
     Controller(controller::Controller),
     /// Play a policy through thousands of stories in which things go wrong; touches nothing
@@ -258,6 +262,7 @@ async fn perform(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Demo(demo) => demo::demo(&global, demo).await,
         Verb::Run(run) => run::run(&global, run).await,
         Verb::Convert(convert) => convert::convert(&global, convert),
+        Verb::Balancer(balancer) => balancer::balancer(&global, balancer).await,
         Verb::Controller(controller) => controller::controller(&global, controller).await,
         Verb::Simulate(simulate) => simulate::simulate(&global, simulate),
         Verb::Adopt(adopt) => adopt::adopt(&global, adopt).await,

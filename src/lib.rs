@@ -47,4 +47,5 @@ pub mod plan;
 pub mod plane;
 pub mod policy;
 pub mod simulate;
+pub mod standalone;
 pub mod telemetry;

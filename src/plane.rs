@@ -5,6 +5,7 @@
 //! answer to its own write. A write asks the `fence` it is handed as its last act before it is sent, with everything that may take time,
 //! such as connecting, behind it.
 
+pub mod balancer;
 pub mod conformance;
 pub mod contract;
 pub mod dns;
@@ -176,14 +177,15 @@ pub trait Plane: Send + Sync {
 }
 
 /// A setting that `observe` reported, in the driver's own form.
-fn recorded<T: DeserializeOwned>(setting: &serde_json::Value) -> Result<T, PlaneError> {
+pub(crate) fn recorded<T: DeserializeOwned>(setting: &serde_json::Value) -> Result<T, PlaneError> {
     T::deserialize(setting).map_err(|_| PlaneError::Malformed { what: "the recorded setting".to_owned() })
 }
 
 /// The sheet of every driver.
-pub const SHEETS: [(&str, Sheet); 9] = [
+pub const SHEETS: [(&str, Sheet); 10] = [
     ("memory", memory::SHEET),
     ("embedded", embedded::SHEET),
+    ("balancer", balancer::SHEET),
     ("haproxy", haproxy::SHEET),
     ("nginx", nginx::SHEET),
     ("envoy", envoy::SHEET),
@@ -196,6 +198,7 @@ pub const SHEETS: [(&str, Sheet); 9] = [
 /// The driver for a plane; `None` for one that only the embedding program can hand over.
 pub fn connect(spec: &PlaneSpec) -> Option<Box<dyn Plane>> {
     match &spec.driver {
+        DriverSpec::Balancer(spec) => Some(Box::new(balancer::balancer(spec.clone()))),
         DriverSpec::Haproxy(spec) => Some(Box::new(haproxy::Haproxy::new(spec.clone()))),
         DriverSpec::Nginx(spec) => Some(Box::new(nginx::Nginx::new(spec.clone()))),
         DriverSpec::Envoy(spec) => Some(Box::new(envoy::Envoy::new(spec.clone()))),

@@ -5,6 +5,7 @@
 //! valid (`types`). Nothing here reads a file.
 
 mod agree;
+pub mod balancer;
 mod cursor;
 mod decode;
 pub mod metric;
@@ -15,6 +16,7 @@ pub mod types;
 pub mod weight;
 pub mod window;
 
+pub use balancer::{AdminSpec, BalancerSpec};
 pub use decode::API_VERSION;
 pub use metric::{Baseline, MetricSource, MetricSpec, Queries, Regression};
 pub use problem::{InvalidInput, Problem, SourceFile};
@@ -68,8 +70,21 @@ pub fn load(files: &[SourceFile]) -> Result<Definitions, InvalidInput> {
             Document::Policy { policy, .. } => definitions.policies.push(*policy),
         }
     }
-    problem::refuse(readers.into_iter().flat_map(Problems::into_sorted).collect(), files)?;
-    Ok(definitions)
+    problem::refuse(readers.into_iter().flat_map(Problems::into_sorted).collect(), files, Some(definitions))
+}
+
+/// Reads the file of one balancer, or reports every mistake in it.
+pub fn load_balancer(files: &[SourceFile]) -> Result<BalancerSpec, InvalidInput> {
+    let readers: Vec<Problems> = files.iter().map(Problems::new).collect();
+    let trees: Vec<Vec<tree::Node>> =
+        files.iter().zip(&readers).map(|(file, problems)| parse(file, problems)).collect();
+    let mut tops =
+        trees.iter().zip(&readers).flat_map(|(nodes, problems)| nodes.iter().map(|node| Cursor::new(node, problems)));
+    let balancer = tops.next().and_then(|top| balancer::document(&top));
+    for more in tops {
+        let _: Option<()> = more.refuse("is one document too many", Some("a balancer is one document"));
+    }
+    problem::refuse(readers.into_iter().flat_map(Problems::into_sorted).collect(), files, balancer)
 }
 
 fn parse(file: &SourceFile, problems: &Problems) -> Vec<tree::Node> {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Exit;
 use super::output::{self, Format};
 use crate::cluster::ClusterError;
-use crate::policy::{self, ClusterRef, Definitions, Migration, Problem, SourceFile};
+use crate::policy::{self, ClusterRef, Definitions, InvalidInput, Migration, Problem, SourceFile};
 
 /// Where journals are kept unless somebody says otherwise.
 #[expect(clippy::disallowed_methods, reason = "the edge of the program is where its environment is read")]
@@ -35,6 +35,15 @@ struct Refused<'a> {
 
 /// Reads and checks files; mistakes are shown, all of them.
 pub(super) fn definitions(paths: &[PathBuf], format: Format) -> anyhow::Result<Result<Definitions, Exit>> {
+    checked(paths, format, policy::load)
+}
+
+/// What `load` makes of files; mistakes are shown, all of them.
+pub(super) fn checked<T>(
+    paths: &[PathBuf],
+    format: Format,
+    load: impl FnOnce(&[SourceFile]) -> Result<T, InvalidInput>,
+) -> anyhow::Result<Result<T, Exit>> {
     let mut files = Vec::new();
     for path in paths {
         match read(path) {
@@ -45,8 +54,8 @@ pub(super) fn definitions(paths: &[PathBuf], format: Format) -> anyhow::Result<R
             }
         }
     }
-    match policy::load(&files) {
-        Ok(definitions) => Ok(Ok(definitions)),
+    match load(&files) {
+        Ok(read) => Ok(Ok(read)),
         Err(invalid) => {
             if format == Format::Text {
                 let theme = if output::is_terminal() { GraphicalTheme::unicode() } else { GraphicalTheme::none() };

@@ -2,20 +2,25 @@
 //!
 //! A request is one JSON object, and so is its answer; both name the contract and its version. It is spoken over HTTP
 //! (`plane::webhook`) or with a program (`plane::exec`); `docs/planes.md` describes it for those who write the other end. That end
-//! must refuse a shift from elsewhere with `changed`, and answer a write once requests follow it. Weights are basis points.
+//! must refuse a shift from elsewhere with `changed`, and answer a write once requests follow it. Weights are basis points. [`answering`]
+//! is that end for a plane of ours.
+
+pub mod answering;
+mod message;
+
+use std::borrow::Cow;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::message::CONTRACT;
+use self::message::{Answer, Meaning, Request, Trouble, Verb};
 use super::sheet::{Affinity, Condition, Connections, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
 use super::{Plane, PlaneError, recorded};
 use crate::fence::Fence;
-use crate::migration::snapshot::{Counters, PlaneView, SideView};
+use crate::migration::snapshot::PlaneView;
 use crate::policy::Weight;
-
-/// Name and version of the contract.
-pub const CONTRACT: &str = "crossfade.dev/plane/v1";
 
 /// What the other end of a contract can and cannot do, as far as the contract says.
 pub const SHEET: Sheet = Sheet {
@@ -30,64 +35,6 @@ pub const SHEET: Sheet = Sheet {
     condition: Condition::LooksFirst,
     restart: Restart::Unknown,
 };
-
-/// A request.
-#[derive(Debug, Serialize)]
-#[serde(tag = "verb", rename_all = "camelCase")]
-enum Verb<'a> {
-    Observe,
-    Shift { from: Weight, to: Weight, origin: &'a Value },
-    Restore { setting: &'a Value },
-    Drain,
-}
-
-#[derive(Debug, Serialize)]
-struct Request<'a> {
-    contract: &'static str,
-    #[serde(flatten)]
-    verb: Verb<'a>,
-}
-
-/// An answer. A field that nobody knows is a misspelt one.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Answer {
-    contract: String,
-    error: Option<Trouble>,
-    weight: Option<Weight>,
-    #[serde(default)]
-    setting: Value,
-    step: Option<u16>,
-    source: Option<Side>,
-    target: Option<Side>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Side {
-    usable: u32,
-    in_flight: Option<u64>,
-    requests: Option<u64>,
-    failed: Option<u64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Trouble {
-    meaning: Meaning,
-    #[serde(default)]
-    message: String,
-    weight: Option<Weight>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum Meaning {
-    Unreachable,
-    NotFound,
-    Refused,
-    Changed,
-}
 
 /// What `observe` reported: theirs, and the smallest step of a weight.
 #[derive(Debug, Serialize, Deserialize)]
@@ -107,19 +54,22 @@ pub(super) trait Line: Send + Sync {
     fn place(&self) -> String;
 }
 
-/// A plane behind a line.
-pub(super) struct Spoken<L>(pub(super) L);
+/// A plane behind a line, and what is known of it.
+pub(super) struct Spoken<L> {
+    pub(super) line: L,
+    pub(super) sheet: Sheet,
+}
 
 impl<L: Line> Spoken<L> {
     async fn ask(&self, verb: Verb<'_>) -> Result<Answer, PlaneError> {
-        let malformed = |what: String| PlaneError::Malformed { what: format!("{what} of {}", self.0.place()) };
+        let malformed = |what: String| PlaneError::Malformed { what: format!("{what} of {}", self.line.place()) };
         let (from, to) = match &verb {
             Verb::Shift { from, to, .. } => (*from, *to),
             _ => Default::default(),
         };
-        let request = serde_json::to_string(&Request { contract: CONTRACT, verb });
+        let request = serde_json::to_string(&Request { contract: CONTRACT.into(), verb });
         let request = request.map_err(|error| malformed(format!("a request ({error})")))?;
-        let answer = self.0.exchange(request.clone()).await?;
+        let answer = self.line.exchange(request.clone()).await?;
         let answer: Answer =
             serde_json::from_slice(&answer).map_err(|error| malformed(format!("an answer ({error})")))?;
         if answer.contract != CONTRACT {
@@ -130,7 +80,7 @@ impl<L: Line> Spoken<L> {
             Some(Trouble { meaning, message, weight }) => Err(match (meaning, weight) {
                 (Meaning::Unreachable, _) => {
                     let source = std::io::Error::other(message);
-                    PlaneError::Unreachable { address: format!("what {} drives", self.0.place()), source }
+                    PlaneError::Unreachable { address: format!("what {} drives", self.line.place()), source }
                 }
                 (Meaning::NotFound, _) => PlaneError::NotFound { what: message },
                 (Meaning::Changed, Some(observed)) => PlaneError::Changed { from, to, observed },
@@ -141,28 +91,22 @@ impl<L: Line> Spoken<L> {
     }
 }
 
-fn side(side: Side) -> SideView {
-    let Side { usable, in_flight, requests, failed } = side;
-    let counters = requests.map(|requests| Counters { requests, failed: failed.unwrap_or_default() });
-    SideView { usable, in_flight: in_flight.unwrap_or_default(), counters }
-}
-
 #[async_trait]
 impl<L: Line> Plane for Spoken<L> {
     fn sheet(&self) -> Sheet {
-        SHEET
+        self.sheet
     }
 
     async fn observe(&self) -> Result<PlaneView, PlaneError> {
         let Answer { weight, setting: theirs, step, source, target, .. } = self.ask(Verb::Observe).await?;
         let (Some(weight), Some(source), Some(target)) = (weight, source, target) else {
             return Err(PlaneError::Malformed {
-                what: format!("an answer of {} without its weight or sides", self.0.place()),
+                what: format!("an answer of {} without its weight or sides", self.line.place()),
             });
         };
         let setting = Setting { theirs, step: step.unwrap_or(1).max(1) };
         let setting = serde_json::to_value(setting).unwrap_or_default();
-        Ok(PlaneView { weight, setting, source: side(source), target: side(target) })
+        Ok(PlaneView { weight, setting, source: source.into(), target: target.into() })
     }
 
     fn propose(&self, view: &PlaneView, weight: Weight) -> Result<(), PlaneError> {
@@ -184,13 +128,13 @@ impl<L: Line> Plane for Spoken<L> {
         }
         let origin = recorded::<Setting>(origin)?.theirs;
         fence.check(WRITE)?;
-        self.ask(Verb::Shift { from, to, origin: &origin }).await.map(drop)
+        self.ask(Verb::Shift { from, to, origin: Cow::Borrowed(&origin) }).await.map(drop)
     }
 
     async fn restore(&self, fence: &Fence, setting: &Value) -> Result<(), PlaneError> {
         let setting = recorded::<Setting>(setting)?.theirs;
         fence.check(WRITE)?;
-        self.ask(Verb::Restore { setting: &setting }).await.map(drop)
+        self.ask(Verb::Restore { setting: Cow::Borrowed(&setting) }).await.map(drop)
     }
 
     async fn drain_source(&self, fence: &Fence) -> Result<(), PlaneError> {
@@ -210,6 +154,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::migration::snapshot::Counters;
 
     /// A line on which the next answer is known.
     struct Known(Mutex<Vec<String>>, &'static str);
@@ -227,7 +172,7 @@ mod tests {
     }
 
     fn spoken(answer: &'static str) -> Spoken<Known> {
-        Spoken(Known(Mutex::default(), answer))
+        Spoken { line: Known(Mutex::default(), answer), sheet: SHEET }
     }
 
     const WELL: &str = r#"{"contract": "crossfade.dev/plane/v1", "weight": 2500, "step": 100, "setting": {"a": 1},
@@ -250,7 +195,7 @@ mod tests {
         let (from, to) = (Weight::percent_saturating(25), Weight::HALF);
         plane.shift(&Fence::lock(), from, to, &origin).await.unwrap();
         plane.restore(&Fence::lock(), &origin).await.unwrap();
-        let said = plane.0.0.lock().unwrap();
+        let said = plane.line.0.lock().unwrap();
         let said: Vec<Value> = said.iter().map(|said| serde_json::from_str(said).unwrap()).collect();
         let shift =
             serde_json::json!({"contract": CONTRACT, "verb": "shift", "from": 2500, "to": 5000, "origin": {"a": 1}});

@@ -93,7 +93,9 @@ impl Plane for Embedded {
     async fn restore(&self, fence: &Fence, setting: &serde_json::Value) -> Result<(), PlaneError> {
         let recorded: Weight = recorded(setting)?;
         let observed = self.balancer.weight();
-        self.change(fence, observed, recorded, observed)
+        self.change(fence, observed, recorded, observed)?;
+        self.balancer.admit(Side::Source);
+        Ok(())
     }
 
     async fn drain_source(&self, fence: &Fence) -> Result<(), PlaneError> {

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::contract::{Line, MOST_BYTES, Spoken, WRITE};
+use super::contract::{Line, MOST_BYTES, SHEET, Spoken, WRITE};
 use super::{Plane, PlaneError};
 use crate::policy::ExecSpec;
 
@@ -21,7 +21,7 @@ struct Program(ExecSpec);
 
 /// A driver that starts the program of `spec`. Starts nothing yet.
 pub fn exec(spec: ExecSpec) -> impl Plane {
-    Spoken(Program(spec))
+    Spoken { line: Program(spec), sheet: SHEET }
 }
 
 impl Program {

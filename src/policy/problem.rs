@@ -133,10 +133,10 @@ impl Problems {
     }
 }
 
-/// The error for `problems` found in `files`, or nothing where there are none.
-pub fn refuse(problems: Vec<Problem>, files: &[SourceFile]) -> Result<(), InvalidInput> {
-    if problems.is_empty() {
-        return Ok(());
+/// What was `read` of `files`, or the error for `problems` found in them: there is one at least where nothing was read.
+pub fn refuse<T>(problems: Vec<Problem>, files: &[SourceFile], read: Option<T>) -> Result<T, InvalidInput> {
+    if let Some(read) = read.filter(|_| problems.is_empty()) {
+        return Ok(read);
     }
     let files = files.iter().map(|file| Arc::new(NamedSource::new(&file.name, file.text.clone()))).collect();
     Err(InvalidInput { problems, files })

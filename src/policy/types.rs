@@ -176,6 +176,8 @@ pub struct PlaneSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum DriverSpec {
+    /// A `crossfade balancer`.
+    Balancer(DrivenBalancer),
     /// HAProxy's Runtime API.
     Haproxy(HaproxySpec),
     /// A file of nginx's configuration.
@@ -204,6 +206,7 @@ impl DriverSpec {
                 one.file == other.file && (one.source == other.source || one.target == other.target)
             }
             (Self::Dns(one), Self::Dns(other)) => one.shifts_the_same_as(other),
+            (Self::Balancer(one), Self::Balancer(other)) => one.place() == other.place(),
             (Self::Exec(one), Self::Exec(other)) => one == other,
             (Self::Webhook(one), Self::Webhook(other)) => one == other,
             // Each process has its own embedded one.
@@ -214,6 +217,7 @@ impl DriverSpec {
     /// What it shifts, for people.
     pub fn subject(&self) -> String {
         match self {
+            Self::Balancer(spec) => format!("the balancer at {}", spec.place()),
             Self::Haproxy(spec) => format!("the backend {}", spec.backend),
             Self::Nginx(spec) => format!("the upstream {}", spec.upstream),
             Self::Envoy(spec) => format!("the clusters {} and {} of {}", spec.source, spec.target, spec.file.display()),
@@ -231,7 +235,33 @@ impl DriverSpec {
 
     /// Whether it is driven with programs and files of the machine that drives it, which a controller lends to nobody.
     pub fn is_local(&self) -> bool {
-        matches!(self, Self::Nginx(_) | Self::Envoy(_) | Self::Dns(_) | Self::Exec(_))
+        matches!(self, Self::Balancer(_) | Self::Nginx(_) | Self::Envoy(_) | Self::Dns(_) | Self::Exec(_))
+    }
+}
+
+/// Where a `crossfade balancer` is driven.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DrivenBalancer {
+    /// Its Unix socket.
+    Socket(PathBuf),
+    /// Its TCP address, for whoever has the token.
+    #[serde(rename_all = "camelCase")]
+    Url {
+        /// The URL of its administration, without a path.
+        url: String,
+        /// The file that has the token.
+        token_file: PathBuf,
+    },
+}
+
+impl DrivenBalancer {
+    /// Where it is, for people.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Socket(path) => format!("unix:{}", path.display()),
+            Self::Url { url, .. } => url.clone(),
+        }
     }
 }
 

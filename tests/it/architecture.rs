@@ -38,6 +38,7 @@ const IO_MODULES: &[&str] = &[
     "crate::embedded",
     "crate::observe",
     "crate::plane",
+    "crate::standalone",
 ];
 
 /// Whole folders that must be PURE, whatever their files say.

@@ -121,10 +121,12 @@ pub struct Match {
 
 /// One plane, driven in one way.
 #[derive(KubeSchema, Debug, Clone, Serialize, Deserialize)]
-#[x_kube(validation = ("(has(self.haproxy) ? 1 : 0) + (has(self.nginx) ? 1 : 0) + (has(self.envoy) ? 1 : 0) + (has(self.dns) ? 1 : 0) + (has(self.exec) ? 1 : 0) + (has(self.webhook) ? 1 : 0) + (has(self.embedded) ? 1 : 0) == 1", "needs exactly one of haproxy, nginx, envoy, dns, exec, webhook, embedded"))]
+#[x_kube(validation = ("(has(self.balancer) ? 1 : 0) + (has(self.haproxy) ? 1 : 0) + (has(self.nginx) ? 1 : 0) + (has(self.envoy) ? 1 : 0) + (has(self.dns) ? 1 : 0) + (has(self.exec) ? 1 : 0) + (has(self.webhook) ? 1 : 0) + (has(self.embedded) ? 1 : 0) == 1", "needs exactly one of balancer, haproxy, nginx, envoy, dns, exec, webhook, embedded"))]
 pub struct Plane {
     /// Name, unique in the migration.
     pub name: String,
+    /// A `crossfade balancer`: for `crossfade run`.
+    pub balancer: Option<Balancer>,
     /// A backend of a running HAProxy.
     pub haproxy: Option<Haproxy>,
     /// An upstream of an nginx of the machine: for `crossfade run`.
@@ -139,6 +141,19 @@ pub struct Plane {
     pub webhook: Option<Webhook>,
     /// The balancer of the process itself: for the demo.
     pub embedded: Option<Empty>,
+}
+
+/// Where a balancer is driven.
+#[derive(KubeSchema, Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("has(self.socket) ? !has(self.url) && !has(self.tokenFile) : has(self.url) && has(self.tokenFile)", "needs either socket, or url and tokenFile"))]
+pub struct Balancer {
+    /// Its Unix socket.
+    pub socket: Option<String>,
+    /// URL of its administration, without a path.
+    pub url: Option<String>,
+    /// The file that has the token of it.
+    pub token_file: Option<String>,
 }
 
 /// A backend of a running HAProxy.

@@ -5,15 +5,16 @@
 use std::path::PathBuf;
 
 use super::super::cursor::{Cursor, Fields};
-use super::super::types::{DriverSpec, EnvoySpec, ExecSpec, NginxSpec, PlaneSpec, WebhookSpec};
+use super::super::types::{DrivenBalancer, DriverSpec, EnvoySpec, ExecSpec, NginxSpec, PlaneSpec, WebhookSpec};
 use super::{dns, haproxy};
 
 pub(super) fn planes(at: &Cursor<'_>) -> Option<Vec<PlaneSpec>> {
     let planes = at.each_named(|item| {
         let mut fields = item.fields()?;
         let name = fields.require("name").and_then(|at| at.name());
-        let drivers = &["haproxy", "nginx", "envoy", "dns", "exec", "webhook", "embedded"];
+        let drivers = &["balancer", "haproxy", "nginx", "envoy", "dns", "exec", "webhook", "embedded"];
         let driver = fields.variant(drivers).and_then(|(driver, at)| match driver {
+            "balancer" => balancer(&at).map(DriverSpec::Balancer),
             "haproxy" => haproxy::haproxy(&at).map(DriverSpec::Haproxy),
             "nginx" => nginx(&at).map(DriverSpec::Nginx),
             "envoy" => envoy(&at).map(DriverSpec::Envoy),
@@ -27,6 +28,20 @@ pub(super) fn planes(at: &Cursor<'_>) -> Option<Vec<PlaneSpec>> {
     })?;
     one_plane_each(&planes);
     Some(planes.into_iter().map(|(plane, _)| plane).collect())
+}
+
+fn balancer(at: &Cursor<'_>) -> Option<DrivenBalancer> {
+    let mut fields = at.fields()?;
+    let balancer = match fields.get("socket") {
+        Some(at) => path(&at).map(DrivenBalancer::Socket),
+        None => {
+            let url = fields.require("url").and_then(|at| url(&at));
+            let token_file = fields.require("tokenFile").and_then(|at| path(&at));
+            url.zip(token_file).map(|(url, token_file)| DrivenBalancer::Url { url, token_file })
+        }
+    };
+    fields.finish();
+    balancer
 }
 
 fn nginx(at: &Cursor<'_>) -> Option<NginxSpec> {

@@ -11,6 +11,7 @@ mod nginx;
 mod part;
 mod powerdns;
 mod several;
+mod standalone;
 
 use crossfade::plane::conformance::inside::Balanced;
 use crossfade::plane::conformance::{Effort, Ground, Matrix, Property, Verdict, examine};
@@ -70,6 +71,7 @@ async fn every_driver_conforms_on_the_real_thing() {
     let examining = [
         ("memory", tokio::spawn(remembered())),
         ("embedded", tokio::spawn(embedded())),
+        ("balancer", tokio::spawn(standalone::examined())),
         ("haproxy", tokio::spawn(haproxy::examined())),
         ("nginx", tokio::spawn(nginx::examined())),
         ("envoy", tokio::spawn(envoy::examined())),
