@@ -14,7 +14,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   crossfade balancer edge.yaml --check
   kill -HUP $(pidof crossfade)          read the servers of the file again
 
-A Migration drives it by the contract, with a plane of the kind webhook.";
+A Migration drives it as a plane of the kind balancer.";
 
 #[derive(Debug, Args)]
 pub(super) struct Balancer {
