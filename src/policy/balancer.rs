@@ -119,13 +119,13 @@ fn spec_of(at: &Cursor<'_>, name: Option<Name>) -> Option<BalancerSpec> {
 
 fn admin(at: &Cursor<'_>) -> Option<AdminSpec> {
     let mut fields = at.fields()?;
-    let admin = match fields.get("socket") {
-        Some(at) => path(&at).map(AdminSpec::Socket),
-        None => {
-            let listen = fields.require("listen").and_then(|at| address(&at));
-            let token_file = fields.require("tokenFile").and_then(|at| path(&at));
+    let admin = match (fields.get("socket"), fields.get("listen"), fields.get("tokenFile")) {
+        (Some(socket), None, None) => path(&socket).map(AdminSpec::Socket),
+        (None, Some(listen), Some(token_file)) => {
+            let (listen, token_file) = (address(&listen), path(&token_file));
             listen.zip(token_file).map(|(listen, token_file)| AdminSpec::Tcp { listen, token_file })
         }
+        _ => fields.refuse("needs either socket, or listen and tokenFile"),
     };
     fields.finish();
     admin
@@ -214,8 +214,8 @@ mod tests {
         for (spec, why) in [
             (LEAST.replace("127.0.0.1:80", "localhost:80"), "spec.listen: is not an address and a port"),
             (LEAST.replace("/k", "k"), "spec.state: is not a path from the root"),
-            (LEAST.replace("socket: /s", ""), "spec.admin.listen"),
-            (LEAST.replace("socket: /s", "listen: 127.0.0.1:9"), "spec.admin.tokenFile"),
+            (LEAST.replace("socket: /s", ""), "spec.admin: needs either socket, or listen and tokenFile"),
+            (LEAST.replace("socket: /s", "listen: 127.0.0.1:9"), "spec.admin: needs either socket"),
             (format!("{LEAST}, target: [\"10.0.0.1:80\"]"), "server 10.0.0.1:80 is on the source's side too"),
             (format!("{LEAST}, health: {{rise: 0}}"), "spec.health.rise"),
             (format!("{LEAST}, health: {{path: up}}"), "spec.health.path: is not a path"),

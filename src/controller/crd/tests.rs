@@ -24,7 +24,7 @@ fn spec(kind: &str) -> Value {
 
 /// Fields of which an entry of a list has exactly one.
 const VARIANTS: [&[&str]; 4] = [
-    &["haproxy", "nginx", "envoy", "dns", "exec", "webhook", "embedded"],
+    &["balancer", "haproxy", "nginx", "envoy", "dns", "exec", "webhook", "embedded"],
     &["setWeight", "pause", "approval", "drill"],
     &["errorRate", "slowRate", "planeErrors", "probe", "quantile", "value", "alerts"],
     &["value", "valueFrom"],

@@ -32,13 +32,13 @@ pub(super) fn planes(at: &Cursor<'_>) -> Option<Vec<PlaneSpec>> {
 
 fn balancer(at: &Cursor<'_>) -> Option<DrivenBalancer> {
     let mut fields = at.fields()?;
-    let balancer = match fields.get("socket") {
-        Some(at) => path(&at).map(DrivenBalancer::Socket),
-        None => {
-            let url = fields.require("url").and_then(|at| url(&at));
-            let token_file = fields.require("tokenFile").and_then(|at| path(&at));
+    let balancer = match (fields.get("socket"), fields.get("url"), fields.get("tokenFile")) {
+        (Some(socket), None, None) => path(&socket).map(DrivenBalancer::Socket),
+        (None, Some(at), Some(token_file)) => {
+            let (url, token_file) = (url(&at), path(&token_file));
             url.zip(token_file).map(|(url, token_file)| DrivenBalancer::Url { url, token_file })
         }
+        _ => fields.refuse("needs either socket, or url and tokenFile"),
     };
     fields.finish();
     balancer
@@ -164,7 +164,7 @@ fn one_plane_each(planes: &[(PlaneSpec, Cursor<'_>)]) {
 
 #[cfg(test)]
 mod tests {
-    use crate::policy::{DnsWriter, DriverSpec, SourceFile, load};
+    use crate::policy::{DnsWriter, DrivenBalancer, DriverSpec, SourceFile, load};
 
     const MIGRATION: &str = "apiVersion: crossfade.dev/v1alpha1\nkind: Migration\nmetadata: {name: a}\nspec:\n  \
         source: {context: b}\n  target: {context: g}\n  workloads: {namespaces: [s]}\n  policy: {name: p}\n  planes: ";
@@ -250,6 +250,22 @@ mod tests {
         let twice = format!("[{{name: a, dns: {DNS}}}, {{name: b, dns: {DNS}}}]");
         assert!(read(&twice, TOTAL).unwrap_err().contains("plane a shifts the same already"));
         assert!(read(&format!("[{{name: a, dns: {DNS}}}]"), "").unwrap_err().contains("nobody counts"));
+    }
+
+    #[test]
+    fn a_balancer_is_named_by_its_socket_or_by_its_address_and_token() {
+        let read = |balancer: &str| read(&format!("[{{name: a, balancer: {{{balancer}}}}}]"), "");
+        let socket = DriverSpec::Balancer(DrivenBalancer::Socket("/s".into()));
+        assert_eq!(read("socket: /s").unwrap(), [socket]);
+        let url = DrivenBalancer::Url { url: "http://h:1".to_owned(), token_file: "/t".into() };
+        assert_eq!(read("url: \"http://h:1\", tokenFile: /t").unwrap(), [DriverSpec::Balancer(url)]);
+        for wrong in ["", "url: \"http://h:1\"", "tokenFile: /t", "socket: /s, tokenFile: /t"] {
+            let said = read(wrong).unwrap_err();
+            assert!(
+                said.contains("spec.planes[0].balancer: needs either socket, or url and tokenFile"),
+                "{wrong}: {said}"
+            );
+        }
     }
 
     #[test]
