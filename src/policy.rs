@@ -56,35 +56,39 @@ pub struct Assignment {
 
 /// Reads files, or reports every mistake in all of them at once.
 pub fn load(files: &[SourceFile]) -> Result<Definitions, InvalidInput> {
-    let readers: Vec<Problems> = files.iter().map(Problems::new).collect();
-    let trees: Vec<Vec<tree::Node>> =
-        files.iter().zip(&readers).map(|(file, problems)| parse(file, problems)).collect();
-    let nodes = trees.iter().zip(&readers).flat_map(|(nodes, problems)| nodes.iter().map(move |node| (node, problems)));
-    let documents: Vec<Document<'_>> =
-        nodes.filter_map(|(node, problems)| decode::document(&Cursor::new(node, problems))).collect();
-    agree::check(&documents, documents.len() == trees.iter().flatten().count());
-    let mut definitions = Definitions::default();
-    for document in documents {
-        match document {
-            Document::Migration { migration, .. } => definitions.migrations.push(*migration),
-            Document::Policy { policy, .. } => definitions.policies.push(*policy),
+    read(files, |tops| {
+        let documents: Vec<Document<'_>> = tops.iter().filter_map(decode::document).collect();
+        agree::check(&documents, documents.len() == tops.len());
+        let mut definitions = Definitions::default();
+        for document in documents {
+            match document {
+                Document::Migration { migration, .. } => definitions.migrations.push(*migration),
+                Document::Policy { policy, .. } => definitions.policies.push(*policy),
+            }
         }
-    }
-    problem::refuse(readers.into_iter().flat_map(Problems::into_sorted).collect(), files, Some(definitions))
+        Some(definitions)
+    })
 }
 
 /// Reads the file of one balancer, or reports every mistake in it.
 pub fn load_balancer(files: &[SourceFile]) -> Result<BalancerSpec, InvalidInput> {
+    read(files, |tops| {
+        for more in tops.iter().skip(1) {
+            let _: Option<()> = more.refuse("is one document too many", Some("a balancer is one document"));
+        }
+        balancer::document(tops.first()?)
+    })
+}
+
+/// What `decode` makes of the documents of files. Where it makes nothing of them, it has noted why.
+fn read<T>(files: &[SourceFile], decode: impl for<'t> FnOnce(&[Cursor<'t>]) -> Option<T>) -> Result<T, InvalidInput> {
     let readers: Vec<Problems> = files.iter().map(Problems::new).collect();
     let trees: Vec<Vec<tree::Node>> =
         files.iter().zip(&readers).map(|(file, problems)| parse(file, problems)).collect();
-    let mut tops =
-        trees.iter().zip(&readers).flat_map(|(nodes, problems)| nodes.iter().map(|node| Cursor::new(node, problems)));
-    let balancer = tops.next().and_then(|top| balancer::document(&top));
-    for more in tops {
-        let _: Option<()> = more.refuse("is one document too many", Some("a balancer is one document"));
-    }
-    problem::refuse(readers.into_iter().flat_map(Problems::into_sorted).collect(), files, balancer)
+    let nodes = trees.iter().zip(&readers).flat_map(|(nodes, problems)| nodes.iter().map(move |node| (node, problems)));
+    let tops: Vec<Cursor<'_>> = nodes.map(|(node, problems)| Cursor::new(node, problems)).collect();
+    let made = decode(&tops);
+    problem::refuse(readers.into_iter().flat_map(Problems::into_sorted).collect(), files, made)
 }
 
 fn parse(file: &SourceFile, problems: &Problems) -> Vec<tree::Node> {

@@ -34,7 +34,7 @@ mod remembered;
 mod update;
 mod wire;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, TSigner};
 
 use self::records::{Records, Sides, addresses, ttl};
-use self::remembered::{Former, Remembered};
+use self::remembered::{Former, Remembered, Told};
 use self::wire::{Conversation, Names, Shown};
 use super::sheet::{Affinity, Condition, Connections, InFlight, Known, Resolution, Restart, Sheet, Spread, Zero};
 use super::{Plane, PlaneError, recorded};
@@ -95,6 +95,44 @@ fn names(spec: &DnsSpec) -> Result<Names, PlaneError> {
         name.map_err(|error| PlaneError::Malformed { what: format!("the name {text} ({error})") })
     };
     Ok(Names { zone: name(&spec.zone)?, name: name(&spec.name)? })
+}
+
+/// Refuses addresses whose share could not be said, or that are remembered for too long.
+fn judge<'a>(
+    spec: &DnsSpec,
+    sides: &Sides,
+    shown: impl Iterator<Item = &'a IpAddr>,
+    seconds: u32,
+) -> Result<(), PlaneError> {
+    let (name, most) = (&spec.name, spec.max_ttl);
+    if let Some(stranger) = sides.stranger(shown) {
+        return Err(PlaneError::Stranger { what: format!("{stranger}, an address of {name},") });
+    }
+    if seconds > most {
+        return Err(PlaneError::Remembered { what: format!("an address of {name}"), seconds, most });
+    }
+    Ok(())
+}
+
+/// A sheet whose delay is the longest TTL of what is remembered, where anything is known of it.
+fn delayed<T: Told>(sheet: Sheet, spec: &DnsSpec, remembered: &Mutex<Remembered<T>>) -> Sheet {
+    let longest = remembered.lock().unwrap_or_else(PoisonError::into_inner).longest();
+    Sheet { delay: Duration::from_secs(longest.unwrap_or(spec.max_ttl).into()), ..sheet }
+}
+
+/// Both sides, by the addresses that are shown and how many of each may be remembered beside them.
+///
+/// Whether somebody is behind an address is not known here. One of the target can be used at any weight; one of the source that is not
+/// shown has been let go.
+fn views<'a>(
+    sides: &Sides,
+    shown: impl Iterator<Item = &'a IpAddr>,
+    (source, target): (u64, u64),
+) -> (SideView, SideView) {
+    let side =
+        |usable, in_flight| SideView { usable: u32::try_from(usable).unwrap_or(u32::MAX), in_flight, counters: None };
+    let (in_source, _) = sides.count(shown);
+    (side(in_source, source), side(sides.target.len() as u64, target))
 }
 
 /// A driver for the address records of a name.
@@ -163,14 +201,7 @@ impl Dns {
             let kind = serde_json::to_value(family).unwrap_or_default();
             return Err(PlaneError::NotFound { what: format!("a record {} of {name}", kind.as_str().unwrap_or("A")) });
         }
-        if let Some(stranger) = self.sides.stranger(addresses(records)) {
-            return Err(PlaneError::Stranger { what: format!("{stranger}, an address of {name},") });
-        }
-        let (seconds, most) = (ttl(records), self.spec.max_ttl);
-        if seconds > most {
-            return Err(PlaneError::Remembered { what: format!("an address of {name}"), seconds, most });
-        }
-        Ok(())
+        judge(&self.spec, &self.sides, addresses(records), ttl(records))
     }
 
     /// Brings the records to what `wanted` makes of those that are there, in one message; nothing is sent where they are so
@@ -246,28 +277,15 @@ impl Dns {
 #[async_trait]
 impl Plane for Dns {
     fn sheet(&self) -> Sheet {
-        let shown = self.remembered.lock().unwrap_or_else(PoisonError::into_inner).longest();
-        Sheet { delay: Duration::from_secs(shown.unwrap_or(self.spec.max_ttl).into()), ..SHEET }
+        delayed(SHEET, &self.spec, &self.remembered)
     }
 
     async fn observe(&self) -> Result<PlaneView, PlaneError> {
         let Look { primary: Shown { records, .. }, former, .. } = self.agreed().await?;
         self.judge(&records)?;
-        let (in_source, _) = self.sides.count(addresses(&records));
-        let (source, target) = self.remembered(&former);
-        let side = |usable, in_flight| SideView {
-            usable: u32::try_from(usable).unwrap_or(u32::MAX),
-            in_flight,
-            counters: None,
-        };
-        Ok(PlaneView {
-            weight: self.sides.weight(&records),
-            setting: serde_json::to_value(&records).unwrap_or_default(),
-            // Whether somebody is behind an address is not known here. One of the target can be used at any weight; one of the
-            // source that is not shown has been let go.
-            source: side(in_source, source),
-            target: side(self.spec.target.len() as u64, target),
-        })
+        let (source, target) = views(&self.sides, addresses(&records), self.remembered(&former));
+        let setting = serde_json::to_value(&records).unwrap_or_default();
+        Ok(PlaneView { weight: self.sides.weight(&records), setting, source, target })
     }
 
     fn propose(&self, _: &PlaneView, weight: Weight) -> Result<(), PlaneError> {

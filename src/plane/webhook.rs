@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
-use tokio::time::timeout;
 
 use super::contract::{Line, MOST_BYTES, SHEET, Spoken, WRITE};
+use super::question::exchange;
 use super::{Plane, PlaneError};
 use crate::http;
 use crate::policy::WebhookSpec;
@@ -33,37 +33,32 @@ impl Server {
         Self { url, token_file, client: client.build().map_err(|error| error.to_string()) }
     }
 
-    async fn post(&self, request: String) -> io::Result<(StatusCode, Vec<u8>)> {
-        let client = self.client.as_ref().map_err(|why| io::Error::other(why.clone()))?;
-        let mut posted = client.post(&self.url).header(CONTENT_TYPE, "application/json").body(request);
-        if let Some(file) = &self.token_file {
-            let token = tokio::fs::read_to_string(file).await;
-            let token = token.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))?;
-            posted = posted.bearer_auth(token.trim());
-        }
-        let mut answer = posted.send().await.map_err(io::Error::other)?;
-        let (status, mut body) = (answer.status(), Vec::new());
-        while let Some(chunk) = answer.chunk().await.map_err(io::Error::other)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > MOST_BYTES {
-                break;
-            }
-        }
-        Ok((status, body))
+    /// The token, where one is asked for.
+    async fn token(&self) -> Result<Option<String>, PlaneError> {
+        let Some(file) = &self.token_file else { return Ok(None) };
+        let token = tokio::fs::read_to_string(file).await;
+        let token = token.map_err(|error| PlaneError::Unreachable {
+            address: self.url.clone(),
+            source: io::Error::new(error.kind(), format!("{}: {error}", file.display())),
+        })?;
+        Ok(Some(token.trim().to_owned()))
     }
 }
 
 #[async_trait]
 impl Line for Server {
     async fn exchange(&self, request: String) -> Result<Vec<u8>, PlaneError> {
-        match timeout(WRITE, self.post(request.clone())).await {
-            Ok(Ok((StatusCode::OK, body))) if body.len() <= MOST_BYTES => Ok(body),
-            Ok(Ok((StatusCode::OK, _))) => {
+        let token = self.token().await?;
+        let post = |client: &reqwest::Client| {
+            let posted = client.post(&self.url).header(CONTENT_TYPE, "application/json").body(request.clone());
+            token.iter().fold(posted, |posted, token| posted.bearer_auth(token))
+        };
+        match exchange(&self.client, &self.url, WRITE, MOST_BYTES, post).await? {
+            (StatusCode::OK, body) if body.len() <= MOST_BYTES => Ok(body),
+            (StatusCode::OK, _) => {
                 Err(PlaneError::Malformed { what: format!("the {} MiB and more of {}", MOST_BYTES >> 20, self.url) })
             }
-            Ok(Ok((status, _))) => Err(PlaneError::Refused { command: request, answer: status.to_string() }),
-            Ok(Err(source)) => Err(PlaneError::Unreachable { address: self.url.clone(), source }),
-            Err(_) => Err(PlaneError::TimedOut { address: self.url.clone(), seconds: WRITE.as_secs() }),
+            (status, _) => Err(PlaneError::Refused { command: request, answer: status.to_string() }),
         }
     }
 

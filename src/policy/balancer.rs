@@ -86,7 +86,7 @@ fn spec_of(at: &Cursor<'_>, name: Option<Name>) -> Option<BalancerSpec> {
     let mut fields = at.fields()?;
     let listen = fields.require("listen").and_then(|at| address(&at));
     let admin = fields.require("admin").and_then(|at| admin(&at));
-    let state = fields.require("state").and_then(|at| path(&at));
+    let state = fields.require("state").and_then(|at| at.path());
     let source = fields.require("source").and_then(|at| at.each_once(|item| address(&item)));
     let target = fields.or("target", Vec::new(), |at| {
         at.each_once(|item| match address(&item)? {
@@ -120,9 +120,9 @@ fn spec_of(at: &Cursor<'_>, name: Option<Name>) -> Option<BalancerSpec> {
 fn admin(at: &Cursor<'_>) -> Option<AdminSpec> {
     let mut fields = at.fields()?;
     let admin = match (fields.get("socket"), fields.get("listen"), fields.get("tokenFile")) {
-        (Some(socket), None, None) => path(&socket).map(AdminSpec::Socket),
+        (Some(socket), None, None) => socket.path().map(AdminSpec::Socket),
         (None, Some(listen), Some(token_file)) => {
-            let (listen, token_file) = (address(&listen), path(&token_file));
+            let (listen, token_file) = (address(&listen), token_file.path());
             listen.zip(token_file).map(|(listen, token_file)| AdminSpec::Tcp { listen, token_file })
         }
         _ => fields.refuse("needs either socket, or listen and tokenFile"),
@@ -173,11 +173,6 @@ fn address(at: &Cursor<'_>) -> Option<SocketAddr> {
         Ok(address) => Some(address),
         Err(_) => at.refuse("is not an address and a port", Some("write 10.0.0.7:8080 or [2001:db8::7]:8080")),
     }
-}
-
-fn path(at: &Cursor<'_>) -> Option<PathBuf> {
-    let text = at.text()?;
-    if text.starts_with('/') { Some(text.into()) } else { at.refuse("is not a path from the root", None) }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! everything. Fields nobody asked for are mistakes too, with the nearest known name as a hint.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use jiff::SignedDuration;
@@ -164,6 +165,12 @@ impl<'t> Cursor<'t> {
             Ok(duration) => Some(duration),
             Err(_) => self.refuse("is not a duration", HELP),
         }
+    }
+
+    /// A path from the root of the file system.
+    pub fn path(&self) -> Option<PathBuf> {
+        let text = self.text()?;
+        if text.starts_with('/') { Some(text.into()) } else { self.refuse("is not a path from the root", None) }
     }
 
     /// A DNS-1123 name.

@@ -13,7 +13,6 @@
 //! Sources: PowerDNS 4.7, "Lua records" and "HTTP API"; tried with 4.7.3.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -23,17 +22,17 @@ use futures::future::try_join_all;
 use reqwest::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use super::lua::{self, Draw};
 use super::records::{Family, Sides, addresses, ttl};
 use super::remembered::{Former, Remembered, Told};
 use super::wire::{Conversation, PATIENCE};
-use super::{AGREED, LOOK, names};
+use super::{AGREED, LOOK, delayed, judge, names, views};
 use crate::fence::Fence;
 use crate::http;
-use crate::migration::snapshot::{PlaneView, SideView};
+use crate::migration::snapshot::PlaneView;
 use crate::observe::clock::{Clock, Moment};
+use crate::plane::question::exchange;
 use crate::plane::sheet::{Condition, Resolution, Sheet};
 use crate::plane::{Plane, PlaneError, recorded};
 use crate::policy::{DnsSpec, PowerdnsSpec, Weight};
@@ -122,8 +121,6 @@ impl Powerdns {
     }
 
     async fn ask(&self, method: Method, url: &str, body: Option<String>) -> Result<Vec<u8>, PlaneError> {
-        let unreachable = |source| PlaneError::Unreachable { address: url.to_owned(), source };
-        let client = self.client.as_ref().map_err(|why| unreachable(io::Error::other(why.clone())))?;
         let is_missing = |why: String| PlaneError::NotFound {
             what: format!("a key of the API in {}, which {why},", self.api.key.display()),
         };
@@ -132,22 +129,11 @@ impl Powerdns {
         if key.trim().is_empty() {
             return Err(is_missing("is empty".to_owned()));
         }
-        let exchange = async {
+        let request = |client: &reqwest::Client| {
             let asked = client.request(method.clone(), url).header("X-API-Key", key.trim());
-            let mut answer = asked.body(body.unwrap_or_default()).send().await.map_err(io::Error::other)?;
-            let (status, mut body) = (answer.status(), Vec::new());
-            while let Some(chunk) = answer.chunk().await.map_err(io::Error::other)? {
-                body.extend_from_slice(&chunk);
-                if body.len() > MOST_BYTES {
-                    break;
-                }
-            }
-            Ok::<_, io::Error>((status, body))
+            asked.body(body.unwrap_or_default())
         };
-        let (status, body) = match timeout(PATIENCE, exchange).await {
-            Ok(answer) => answer.map_err(unreachable)?,
-            Err(_) => return Err(PlaneError::TimedOut { address: url.to_owned(), seconds: PATIENCE.as_secs() }),
-        };
+        let (status, body) = exchange(&self.client, url, PATIENCE, MOST_BYTES, request).await?;
         match status {
             StatusCode::OK | StatusCode::NO_CONTENT => Ok(body),
             StatusCode::NOT_FOUND => {
@@ -190,20 +176,10 @@ impl Powerdns {
     /// Refuses a record whose share could not be said, or that is remembered for too long.
     fn judge(&self, read: &Read) -> Result<(), PlaneError> {
         let name = &self.spec.name;
-        if let Some(family) =
-            Family::ALL.into_iter().find(|family| self.sides.has(*family) && !read.draws.contains_key(family))
-        {
+        if let Some(family) = self.sides.missing(&read.draws) {
             return Err(PlaneError::NotFound { what: format!("a record LUA of {name} for {family:?}") });
         }
-        let drawn = read.draws.values().flatten().filter(|(_, number)| **number > 0).map(|(address, _)| address);
-        if let Some(stranger) = self.sides.stranger(drawn) {
-            return Err(PlaneError::Stranger { what: format!("{stranger}, an address of {name},") });
-        }
-        let (seconds, most) = (read.setting.ttl, self.spec.max_ttl);
-        if seconds > most {
-            return Err(PlaneError::Remembered { what: format!("an address of {name}"), seconds, most });
-        }
-        Ok(())
+        judge(&self.spec, &self.sides, drawn(read.draws.values()), read.setting.ttl)
     }
 
     /// The first server that does not serve what was read.
@@ -222,9 +198,8 @@ impl Powerdns {
                     format!("an address of {} on the server {server} (does it allow records LUA?)", self.spec.name);
                 return Err(PlaneError::NotFound { what });
             }
-            let drawn =
-                |address: &IpAddr| read.draws.values().any(|draw| draw.get(address).is_some_and(|number| *number > 0));
-            if !addresses(&shown.records).all(drawn) {
+            let is_drawn = |address: &IpAddr| drawn(read.draws.values()).any(|drawn| drawn == address);
+            if !addresses(&shown.records).all(is_drawn) {
                 return Ok(Some(server));
             }
         }
@@ -236,6 +211,8 @@ impl Powerdns {
         let began = Moment::now();
         loop {
             let read = self.read().await?;
+            // What is wrong with the record is said before what servers make of it.
+            self.judge(&read)?;
             let behind = self.behind(&read).await?;
             if behind.is_none() {
                 let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
@@ -288,9 +265,8 @@ impl Powerdns {
             Former::Unknown => self.sides.count(self.spec.source.iter().chain(&self.spec.target)),
             Former::Seen(settings) => {
                 let draws = settings.iter().flat_map(|setting| setting.contents.values());
-                let drawn: Vec<Draw> = draws.filter_map(|content| lua::parse(content).ok()).collect();
-                let drawn = drawn.iter().flatten().filter(|(_, number)| **number > 0).map(|(address, _)| address);
-                self.sides.count(drawn)
+                let draws: Vec<Draw> = draws.filter_map(|content| lua::parse(content).ok()).collect();
+                self.sides.count(drawn(draws.iter()))
             }
         }
     }
@@ -299,32 +275,14 @@ impl Powerdns {
 #[async_trait]
 impl Plane for Powerdns {
     fn sheet(&self) -> Sheet {
-        let shown = self.remembered.lock().unwrap_or_else(PoisonError::into_inner).longest();
-        Sheet { delay: Duration::from_secs(shown.unwrap_or(self.spec.max_ttl).into()), ..SHEET }
+        delayed(SHEET, &self.spec, &self.remembered)
     }
 
     async fn observe(&self) -> Result<PlaneView, PlaneError> {
-        // What is wrong with the record is said before what servers make of it.
-        self.judge(&self.read().await?)?;
         let (read, former) = self.agreed().await?;
-        self.judge(&read)?;
-        let drawn = read.draws.values().flatten().filter(|(_, number)| **number > 0).map(|(address, _)| address);
-        let (in_source, _) = self.sides.count(drawn);
-        let (source, target) = self.remembered(&former);
-        Ok(PlaneView {
-            weight: self.weight(&read.draws),
-            setting: serde_json::to_value(&read.setting).unwrap_or_default(),
-            source: SideView {
-                usable: u32::try_from(in_source).unwrap_or(u32::MAX),
-                in_flight: source,
-                counters: None,
-            },
-            target: SideView {
-                usable: u32::try_from(self.spec.target.len()).unwrap_or(u32::MAX),
-                in_flight: target,
-                counters: None,
-            },
-        })
+        let (source, target) = views(&self.sides, drawn(read.draws.values()), self.remembered(&former));
+        let setting = serde_json::to_value(&read.setting).unwrap_or_default();
+        Ok(PlaneView { weight: self.weight(&read.draws), setting, source, target })
     }
 
     fn propose(&self, view: &PlaneView, weight: Weight) -> Result<(), PlaneError> {
@@ -360,6 +318,11 @@ impl Plane for Powerdns {
         let wanted = self.to(Weight::FULL, read.setting.ttl, &read.setting)?;
         self.write(fence, &read, wanted).await
     }
+}
+
+/// Addresses that an answer can have.
+fn drawn<'a>(draws: impl Iterator<Item = &'a Draw>) -> impl Iterator<Item = &'a IpAddr> {
+    draws.flatten().filter(|(_, number)| **number > 0).map(|(address, _)| address)
 }
 
 fn same(wanted: Option<&String>, draw: &Draw) -> bool {

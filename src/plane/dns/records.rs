@@ -78,9 +78,9 @@ impl Sides {
         shown.find(|address| !self.source.contains(address) && !self.target.contains(address))
     }
 
-    /// A family that was named and has no record.
-    pub(super) fn missing(&self, records: &Records) -> Option<Family> {
-        Family::ALL.into_iter().find(|family| self.has(*family) && !records.contains_key(family))
+    /// A family that was named and that nothing is shown of.
+    pub(super) fn missing<T>(&self, shown: &BTreeMap<Family, T>) -> Option<Family> {
+        Family::ALL.into_iter().find(|family| self.has(*family) && !shown.contains_key(family))
     }
 
     pub(super) fn has(&self, family: Family) -> bool {

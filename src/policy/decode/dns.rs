@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::super::cursor::Cursor;
 use super::super::types::{DnsSpec, DnsWriter, PowerdnsSpec, UpdateSpec};
-use super::planes::{path, url};
+use super::planes::url;
 use jiff::SignedDuration;
 
 /// Seconds that clients remember an answer at most, unless somebody allows more: the time a rollback has unless somebody allows
@@ -65,7 +65,7 @@ fn update(at: &Cursor<'_>, first: Option<SocketAddr>) -> Option<UpdateSpec> {
     let mut fields = at.fields()?;
     let given = fields.get("server");
     let server = given.map_or(first, |at| server(&at));
-    let key = fields.require("key").and_then(|at| path(&at));
+    let key = fields.require("key").and_then(|at| at.path());
     fields.finish();
     Some(UpdateSpec { server: server?, key: key? })
 }
@@ -73,7 +73,7 @@ fn update(at: &Cursor<'_>, first: Option<SocketAddr>) -> Option<UpdateSpec> {
 fn powerdns(at: &Cursor<'_>) -> Option<PowerdnsSpec> {
     let mut fields = at.fields()?;
     let url = fields.require("url").and_then(|at| url(&at));
-    let key = fields.require("key").and_then(|at| path(&at));
+    let key = fields.require("key").and_then(|at| at.path());
     fields.finish();
     Some(PowerdnsSpec { url: url?, key: key? })
 }

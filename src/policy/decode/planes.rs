@@ -33,9 +33,9 @@ pub(super) fn planes(at: &Cursor<'_>) -> Option<Vec<PlaneSpec>> {
 fn balancer(at: &Cursor<'_>) -> Option<DrivenBalancer> {
     let mut fields = at.fields()?;
     let balancer = match (fields.get("socket"), fields.get("url"), fields.get("tokenFile")) {
-        (Some(socket), None, None) => path(&socket).map(DrivenBalancer::Socket),
+        (Some(socket), None, None) => socket.path().map(DrivenBalancer::Socket),
         (None, Some(at), Some(token_file)) => {
-            let (url, token_file) = (url(&at), path(&token_file));
+            let (url, token_file) = (url(&at), token_file.path());
             url.zip(token_file).map(|(url, token_file)| DrivenBalancer::Url { url, token_file })
         }
         _ => fields.refuse("needs either socket, or url and tokenFile"),
@@ -46,8 +46,8 @@ fn balancer(at: &Cursor<'_>) -> Option<DrivenBalancer> {
 
 fn nginx(at: &Cursor<'_>) -> Option<NginxSpec> {
     let mut fields = at.fields()?;
-    let config = fields.or("config", PathBuf::from("/etc/nginx/nginx.conf"), |at| path(&at));
-    let file = fields.require("file").and_then(|at| path(&at));
+    let config = fields.or("config", PathBuf::from("/etc/nginx/nginx.conf"), |at| at.path());
+    let file = fields.require("file").and_then(|at| at.path());
     let status = fields.require("status").and_then(|at| url(&at));
     let upstream = fields.require("upstream").and_then(|at| word(&at));
     let sides = servers(&mut fields, word);
@@ -73,7 +73,7 @@ fn envoy(at: &Cursor<'_>) -> Option<EnvoySpec> {
 
 /// A file of one of the two forms that Envoy reads and we write, which it tells by the ending.
 fn routes_file(at: &Cursor<'_>) -> Option<PathBuf> {
-    let path = path(at)?;
+    let path = at.path()?;
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("json" | "yaml" | "yml") => Some(path),
         _ => at.refuse("is no file of Envoy's routes", Some("Envoy discovers them from .json, .yaml or .yml")),
@@ -119,11 +119,6 @@ fn webhook(at: &Cursor<'_>) -> Option<WebhookSpec> {
     let url = fields.require("url").and_then(|at| url(&at));
     fields.finish();
     Some(WebhookSpec { url: url? })
-}
-
-pub(super) fn path(at: &Cursor<'_>) -> Option<PathBuf> {
-    let text = at.text()?;
-    if text.starts_with('/') { Some(text.into()) } else { at.refuse("is not a path from the root", None) }
 }
 
 pub(super) fn url(at: &Cursor<'_>) -> Option<String> {

@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 
-use super::part::{Part, free_address, liar, send, until, until_it_serves};
+use super::part::{Part, free_address, liar, lose_target, until, until_it_serves};
 
 pub const ZONE: &str = "example.test";
 pub const NAME: &str = "checkout.example.test";
@@ -57,6 +57,13 @@ pub struct Named {
 pub fn addresses(side: Side, count: usize) -> Vec<IpAddr> {
     let network = if side == Side::Source { 1 } else { 2 };
     (1..=count).map(|host| IpAddr::from([127, 53, network, u8::try_from(host).unwrap()])).collect()
+}
+
+/// Backends at the addresses of both sides, on one port.
+pub async fn backends(sides: &[Vec<IpAddr>; 2], port: u16) -> Backends {
+    let [source, target] =
+        sides.each_ref().map(|side| side.iter().map(|address| SocketAddr::new(*address, port)).collect::<Vec<_>>());
+    Backends::at(&source, &target).await.unwrap()
 }
 
 fn key(name: &str, secret: &str) -> String {
@@ -93,8 +100,7 @@ impl Named {
     pub async fn start(source: usize, target: usize) -> Self {
         let sides = [addresses(Side::Source, source), addresses(Side::Target, target)];
         let port = free_address().port();
-        let all = |side: &[IpAddr]| side.iter().map(|address| SocketAddr::new(*address, port)).collect::<Vec<_>>();
-        let backends = Backends::at(&all(&sides[0]), &all(&sides[1])).await.unwrap();
+        let backends = backends(&sides, port).await;
         let plane = Self { backends: Some(backends), ..Self::before(sides, port, Backends::front).await };
         until_it_serves(&plane).await;
         plane
@@ -356,8 +362,7 @@ impl Ground for Named {
     /// Ended and started: its journal is what it finds.
     async fn restart(&self) -> Result<(), Beyond> {
         let running = self.primary.lock().unwrap().take().unwrap();
-        send("TERM", running.id());
-        running.ended().await;
+        running.end("TERM").await;
         *self.primary.lock().unwrap() = Some(named(&self.directory.path().join("primary")));
         until("it answers", || !self.shown().is_empty()).await;
         Ok(())
@@ -377,13 +382,7 @@ impl Ground for Named {
     }
 
     async fn lose_target(&self, back: bool) -> Result<(), Beyond> {
-        let backends = self.backends.as_ref().ok_or(Beyond("its backends are somebody else's"))?;
-        if back {
-            backends.restart(Side::Target).await.unwrap();
-        } else {
-            backends.stop(Side::Target).await;
-        }
-        Ok(())
+        lose_target(self.backends.as_ref(), back).await
     }
 
     fn too_fine(&self) -> Option<Weight> {

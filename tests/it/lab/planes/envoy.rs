@@ -12,7 +12,7 @@ use crossfade::plane::conformance::{Beyond, Client, Ground, Property, Trouble, V
 use crossfade::plane::envoy::Envoy;
 use crossfade::policy::{EnvoySpec, Weight};
 
-use super::part::{Site, free_address, liar, send, until_it_serves};
+use super::part::{Site, free_address, liar, until_it_serves, until_it_shows};
 use crate::lab::stage::root;
 
 /// In which of its forms a file is written.
@@ -223,17 +223,13 @@ impl Ground for Routed {
         };
         std::fs::write(self.file("meddled"), text).unwrap();
         std::fs::rename(self.file("meddled"), self.routes()).unwrap();
-        let driver = self.driver();
-        while driver.observe().await.unwrap().weight != to {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        until_it_shows(&*self.driver(), to).await;
         Ok(())
     }
 
     /// Ended and started: the file is what it finds.
     async fn restart(&self) -> Result<(), Beyond> {
-        send("TERM", self.site.process());
-        self.site.ended().await;
+        self.site.end("TERM").await;
         self.run().await;
         Ok(())
     }

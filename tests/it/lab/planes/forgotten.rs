@@ -4,10 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crossfade::act::directory::Directory;
-use crossfade::analysis::prometheus::Servers;
-use crossfade::balancer::{Balancer, Config, Side};
-use crossfade::cluster::Link;
-use crossfade::drive::{Attempt, Driver, Seat, World};
+use crossfade::balancer::Balancer;
+use crossfade::drive::Driver;
 use crossfade::embedded::Embedded;
 use crossfade::embedded::traffic::{Load, Traffic};
 use crossfade::migration::state::Entry;
@@ -15,11 +13,11 @@ use crossfade::migration::{Command, Phase, Request};
 use crossfade::observe::clock::Moment;
 use crossfade::plane::Plane;
 use crossfade::plane::conformance::Ground;
-use crossfade::policy::{Assignment, Name, SourceFile, Weight, load};
+use crossfade::policy::{Name, Weight};
 
 use super::dns::{Named, TTL};
 use super::part::free_address;
-use super::several::{clusters, front, told_by_pods};
+use super::several::{clusters, driven, front, inner, told_by_pods};
 
 const DEFINITIONS: &str = r#"
 apiVersion: crossfade.dev/v1alpha1
@@ -62,35 +60,20 @@ struct Stage {
 
 impl Stage {
     async fn set() -> Self {
-        let definitions = load(&[SourceFile { name: "a".to_owned(), text: DEFINITIONS.to_owned() }]).unwrap();
-        let migration = definitions.migrations[0].clone();
-        let policy = definitions.policies[0].clone();
-        let [blue, green] = clusters().await;
+        let both = clusters().await;
+        let [blue, green] = &both;
         let port = free_address().port();
         let at = CLUSTERS.map(|address| SocketAddr::from((address, port)));
-        let fronts = [front(&blue, at[0]).await, front(&green, at[1]).await];
-        let inner = Balancer::start(Config::new(([127, 0, 0, 1], 0).into())).await.unwrap();
-        blue.keep_backends(&inner, Side::Source);
-        green.keep_backends(&inner, Side::Target);
-        inner.until_healthy(Side::Source, 3).await;
+        let fronts = [front(blue, at[0]).await, front(green, at[1]).await];
+        let inner = inner(&both).await;
         let sides = CLUSTERS.map(|address| vec![IpAddr::from(address)]);
         let dns = Named::before(sides, port, told_by_pods).await;
         let users = Traffic::start(Load { rate: 60, duration: 2 * PATIENCE, ..Load::new(inner.address()) });
         let embedded: Box<dyn Plane> = Box::new(crossfade::plane::embedded::Embedded::new(inner.clone()));
-        let names: Vec<_> = migration.planes.iter().map(|plane| plane.name.clone()).collect();
-        let world = World {
-            source: Link::from_client("blue", blue.client().unwrap()),
-            target: Link::from_client("green", green.client().unwrap()),
-            planes: names.into_iter().zip([embedded, dns.driver()]).collect(),
-            servers: Servers::open(),
-        };
-        let state = tempfile::tempdir().unwrap();
-        let directory = Directory::of(state.path(), &migration);
-        let seat = Seat::in_directory(Assignment { migration, policy }, &directory, Attempt::Same).await.unwrap();
-        let driver = seat.drive(world).unwrap();
+        let (driver, directory, state) = driven(DEFINITIONS, &both, [embedded, dns.driver()]).await;
         let [blue_front, green_front] = fronts;
         let balancers = [blue_front, green_front, inner];
-        Self { driver, directory, dns, _balancers: balancers, _users: users, _state: state, _clusters: [blue, green] }
+        Self { driver, directory, dns, _balancers: balancers, _users: users, _state: state, _clusters: both }
     }
 
     /// Drives until `done`; how long before that the pass began in which servers began to tell so many addresses.

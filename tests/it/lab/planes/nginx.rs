@@ -12,7 +12,7 @@ use crossfade::plane::conformance::{Beyond, Client, Ground, Property, Trouble, V
 use crossfade::plane::nginx::Nginx;
 use crossfade::policy::{NginxSpec, Weight};
 
-use super::part::{Site, free_address, liar, send, until_it_serves};
+use super::part::{Site, free_address, liar, until_it_serves};
 
 pub struct Proxied {
     site: Site,
@@ -154,8 +154,7 @@ impl Ground for Proxied {
 
     /// Ended and started: the file is what it finds.
     async fn restart(&self) -> Result<(), Beyond> {
-        send("QUIT", self.site.process());
-        self.site.ended().await;
+        self.site.end("QUIT").await;
         self.run().await;
         Ok(())
     }

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use crossfade::balancer::Side;
 use crossfade::observe::clock::Moment;
+use crossfade::plane::Plane;
 use crossfade::plane::conformance::backends::Backends;
 use crossfade::plane::conformance::front::Front;
 use crossfade::plane::conformance::{Beyond, Client, Ground};
+use crossfade::policy::Weight;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -35,8 +37,9 @@ impl Part {
 }
 
 impl Part {
-    /// Waits for its own end.
-    pub async fn ended(mut self) {
+    /// Tells it to end, and waits until it has.
+    pub async fn end(mut self, signal: &str) {
+        send(signal, self.id());
         until("it ends", || self.0.try_wait().unwrap().is_some()).await;
     }
 }
@@ -109,22 +112,27 @@ impl Site {
         self.process.lock().unwrap().as_ref().map(Part::id).unwrap()
     }
 
-    /// Waits for the end of the program, which somebody has told to end.
-    pub async fn ended(&self) {
+    /// Tells the program to end, and waits until it has.
+    pub async fn end(&self, signal: &str) {
         let process = self.process.lock().unwrap().take().unwrap();
-        process.ended().await;
+        process.end(signal).await;
     }
 
     /// Takes the target's servers away, or brings them `back`.
     pub async fn lose_target(&self, back: bool) -> Result<(), Beyond> {
-        let backends = self.backends.as_ref().ok_or(Beyond("its backends are somebody else's"))?;
-        if back {
-            backends.restart(Side::Target).await.unwrap();
-        } else {
-            backends.stop(Side::Target).await;
-        }
-        Ok(())
+        lose_target(self.backends.as_ref(), back).await
     }
+}
+
+/// Takes the target's servers away, or brings them `back`, where they are ours.
+pub async fn lose_target(backends: Option<&Backends>, back: bool) -> Result<(), Beyond> {
+    let backends = backends.ok_or(Beyond("its backends are somebody else's"))?;
+    if back {
+        backends.restart(Side::Target).await.unwrap();
+    } else {
+        backends.stop(Side::Target).await;
+    }
+    Ok(())
 }
 
 pub fn send(signal: &str, process: u32) {
@@ -162,6 +170,15 @@ pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
     let since = Moment::now();
     while !done() {
         assert!(since.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits until a plane shows a weight that was given to it.
+pub async fn until_it_shows(plane: &dyn Plane, weight: Weight) {
+    let since = Moment::now();
+    while plane.observe().await.unwrap().weight != weight {
+        assert!(since.elapsed() < PATIENCE, "{weight} is not shown within {PATIENCE:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

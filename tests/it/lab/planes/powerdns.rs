@@ -14,8 +14,8 @@ use crossfade::policy::{DnsSpec, DnsWriter, PowerdnsSpec, Weight};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::dns::{Asking, NAME, TTL, ZONE, addresses, dig};
-use super::part::{Part, free_address, liar, send, until, until_it_serves};
+use super::dns::{Asking, NAME, TTL, ZONE, addresses, backends, dig};
+use super::part::{Part, free_address, liar, lose_target, until, until_it_serves};
 
 /// The key of the API.
 const KEY: &str = "the-key-of-the-api";
@@ -54,8 +54,7 @@ impl Powered {
     async fn start(source: usize, target: usize) -> Self {
         let sides = [addresses(Side::Source, source), addresses(Side::Target, target)];
         let port = free_address().port();
-        let all = |side: &[IpAddr]| side.iter().map(|address| SocketAddr::new(*address, port)).collect::<Vec<_>>();
-        let backends = Backends::at(&all(&sides[0]), &all(&sides[1])).await.unwrap();
+        let backends = backends(&sides, port).await;
         let (server, api, directory) = (free_address(), free_address(), tempfile::tempdir().unwrap());
         let plane = Self { directory, server, api, sides, port, backends, process: Mutex::default() };
         plane.configure();
@@ -176,8 +175,7 @@ impl Ground for Powered {
     /// Ended and started: the database is what it finds.
     async fn restart(&self) -> Result<(), Beyond> {
         let running = self.process.lock().unwrap().take().unwrap();
-        send("TERM", running.id());
-        running.ended().await;
+        running.end("TERM").await;
         self.run().await;
         until("it answers", || !dig(self.server, &[NAME, "A", "+short"]).is_empty()).await;
         Ok(())
@@ -202,12 +200,7 @@ impl Ground for Powered {
     }
 
     async fn lose_target(&self, back: bool) -> Result<(), Beyond> {
-        if back {
-            self.backends.restart(Side::Target).await.unwrap();
-        } else {
-            self.backends.stop(Side::Target).await;
-        }
-        Ok(())
+        lose_target(Some(&self.backends), back).await
     }
 
     fn too_fine(&self) -> Option<Weight> {

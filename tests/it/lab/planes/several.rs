@@ -17,6 +17,7 @@ use crossfade::plane::conformance::Ground;
 use crossfade::plane::conformance::front::Front;
 use crossfade::policy::{Assignment, SourceFile, Weight, load};
 use kube::api::DynamicObject;
+use tempfile::TempDir;
 
 use super::super::stage::root;
 use super::envoy::{Form, Routed};
@@ -70,7 +71,7 @@ struct Stage {
     mesh: Routed,
     old: Proxied,
     users: [Traffic; 4],
-    _state: tempfile::TempDir,
+    _state: TempDir,
     _clusters: [Embedded; 2],
 }
 
@@ -103,19 +104,45 @@ pub fn told_by_pods(address: SocketAddr) -> Front {
     }
 }
 
+/// The embedded balancer before the pods of both clusters.
+pub async fn inner([blue, green]: &[Embedded; 2]) -> Balancer {
+    let inner = Balancer::start(Config::new(([127, 0, 0, 1], 0).into())).await.unwrap();
+    blue.keep_backends(&inner, Side::Source);
+    green.keep_backends(&inner, Side::Target);
+    inner.until_healthy(Side::Source, 3).await;
+    inner
+}
+
+/// Somebody who drives the one migration of `definitions`, whose planes are these in their order; where people speak to it; and what keeps its state.
+pub async fn driven<const N: usize>(
+    definitions: &str,
+    [blue, green]: &[Embedded; 2],
+    planes: [Box<dyn Plane>; N],
+) -> (Driver, Directory, TempDir) {
+    let definitions = load(&[SourceFile { name: "a".to_owned(), text: definitions.to_owned() }]).unwrap();
+    let migration = definitions.migrations[0].clone();
+    let policy = definitions.policies[0].clone();
+    let names: Vec<_> = migration.planes.iter().map(|plane| plane.name.clone()).collect();
+    let world = World {
+        source: Link::from_client("blue", blue.client().unwrap()),
+        target: Link::from_client("green", green.client().unwrap()),
+        planes: names.into_iter().zip(planes).collect(),
+        servers: Servers::open(),
+    };
+    let state = tempfile::tempdir().unwrap();
+    let directory = Directory::of(state.path(), &migration);
+    let seat = Seat::in_directory(Assignment { migration, policy }, &directory, Attempt::Same).await.unwrap();
+    (seat.drive(world).unwrap(), directory, state)
+}
+
 impl Stage {
     async fn set() -> Self {
-        let definitions = load(&[SourceFile { name: "a".to_owned(), text: DEFINITIONS.to_owned() }]).unwrap();
-        let migration = definitions.migrations[0].clone();
-        let policy = definitions.policies[0].clone();
-        let [blue, green] = clusters().await;
+        let both = clusters().await;
+        let [blue, green] = &both;
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (blue_front, green_front) = (front(&blue, free).await, front(&green, free).await);
+        let (blue_front, green_front) = (front(blue, free).await, front(green, free).await);
         blue_front.until_healthy(Side::Source, 3).await;
-        let inner = Balancer::start(Config::new(([127, 0, 0, 1], 0).into())).await.unwrap();
-        blue.keep_backends(&inner, Side::Source);
-        green.keep_backends(&inner, Side::Target);
-        inner.until_healthy(Side::Source, 3).await;
+        let inner = inner(&both).await;
         let servers = || [vec![blue_front.address()], vec![green_front.address()]];
         let edge = Balanced::on(Site::before(servers(), told_by_pods)).await;
         let mesh = Routed::on(Site::before(servers(), told_by_pods), Form::Yaml).await;
@@ -123,19 +150,9 @@ impl Stage {
         let users = [inner.address(), edge.address(), mesh.address(), old.address()]
             .map(|address| Traffic::start(Load { rate: RATE, duration: PATIENCE, ..Load::new(address) }));
         let embedded: Box<dyn Plane> = Box::new(crossfade::plane::embedded::Embedded::new(inner.clone()));
-        let names: Vec<_> = migration.planes.iter().map(|plane| plane.name.clone()).collect();
-        let world = World {
-            source: Link::from_client("blue", blue.client().unwrap()),
-            target: Link::from_client("green", green.client().unwrap()),
-            planes: names.into_iter().zip([embedded, edge.driver(), mesh.driver(), old.driver()]).collect(),
-            servers: Servers::open(),
-        };
-        let state = tempfile::tempdir().unwrap();
-        let directory = Directory::of(state.path(), &migration);
-        let assignment = Assignment { migration, policy };
-        let seat = Seat::in_directory(assignment, &directory, Attempt::Same).await.unwrap();
-        let driver = seat.drive(world).unwrap();
-        Self { driver, directory, inner, edge, mesh, old, users, _state: state, _clusters: [blue, green] }
+        let planes = [embedded, edge.driver(), mesh.driver(), old.driver()];
+        let (driver, directory, state) = driven(DEFINITIONS, &both, planes).await;
+        Self { driver, directory, inner, edge, mesh, old, users, _state: state, _clusters: both }
     }
 
     /// What each of the planes shows: embedded, HAProxy, Envoy, nginx.

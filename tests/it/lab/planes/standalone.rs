@@ -12,7 +12,7 @@ use crossfade::plane::{Plane, PlaneError};
 use crossfade::policy::{DrivenBalancer, Weight};
 use serde_json::json;
 
-use super::part::{Site, free_address, liar, send, until_it_serves};
+use super::part::{Site, free_address, liar, until_it_serves};
 
 struct Standalone {
     site: Site,
@@ -89,8 +89,7 @@ impl Ground for Standalone {
     }
 
     async fn restart(&self) -> Result<(), Beyond> {
-        send("TERM", self.site.process());
-        self.site.ended().await;
+        self.site.end("TERM").await;
         self.run().await;
         Ok(())
     }
